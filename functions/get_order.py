@@ -1,0 +1,41 @@
+"""GetOrder: GET /orders/{order_id}. Shows an order and what became of it."""
+
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.logging import correlation_paths
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from shared.observability import logger, tracer
+from shared.order import OrderNotFound
+from shared.order_table import OrderTable
+from shared.problem import api
+from shared.settings import load_settings
+
+orders = OrderTable(load_settings().orders_table)
+app = api(method="GET")
+
+
+@app.get("/orders/<order_id>")
+def get_order(order_id: str) -> Response[str]:
+    """200 with the order, or 404."""
+    order = orders.get(_uuid(order_id))
+    return Response(
+        status_code=HTTPStatus.OK, content_type="application/json", body=order.model_dump_json(exclude_none=True)
+    )
+
+
+def _uuid(order_id: str) -> UUID:
+    try:
+        return UUID(order_id)
+    except ValueError:
+        raise OrderNotFound from None
+
+
+@logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_REST)
+@tracer.capture_lambda_handler(capture_response=False)
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer a proxy request of API Gateway."""
+    return app.resolve(event, context)

@@ -1,0 +1,108 @@
+"""The order: what a client may ask for, what the service makes of it, and the states it can be in. Knows no AWS."""
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Self
+from uuid import UUID, uuid4
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, computed_field
+from pydantic_core import PydanticCustomError
+
+_AMOUNT = re.compile(r"[0-9]{1,10}(\.[0-9]{1,2})?")
+
+
+class OrderNotFound(Exception):
+    """No order has this id."""
+
+
+class Status(StrEnum):
+    """PENDING becomes PROCESSED or DECLINED, once; both are final."""
+
+    PENDING = "PENDING"
+    PROCESSED = "PROCESSED"
+    DECLINED = "DECLINED"
+
+
+def _decimal(value: object) -> Decimal:
+    """A JSON string or number as an exact decimal: a float has lost digits already, and Decimal() alone reads `1_0`."""
+    if isinstance(value, str) and _AMOUNT.fullmatch(value):
+        return Decimal(value)
+    if isinstance(value, Decimal) or type(value) is int:
+        return Decimal(value)
+    raise PydanticCustomError(
+        "amount", 'Input should be an amount such as "349.90": up to 10 digits, and 2 more behind a point'
+    )
+
+
+def _to_milliseconds(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Money = Annotated[
+    Decimal,
+    BeforeValidator(_decimal, json_schema_input_type=str | float),
+    PlainSerializer(lambda amount: f"{amount:.2f}", when_used="json"),
+]
+UnitPrice = Annotated[Money, Field(gt=0, max_digits=12, decimal_places=2)]
+# Fixed width, so that the text sorts by time; DynamoDB's index relies on it.
+Timestamp = Annotated[AwareDatetime, PlainSerializer(_to_milliseconds, when_used="json")]
+
+
+class Item(BaseModel):
+    """One line of an order: so many of one article, at a price each."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    sku: Annotated[str, Field(pattern=r"^[^\p{C}]*$", min_length=1, max_length=64)]
+    quantity: Annotated[int, Field(ge=1, le=10_000)]
+    unit_price: UnitPrice
+
+
+class NewOrder(BaseModel):
+    """What a client sends to register an order. Unknown members are refused, so that a misspelt one is not lost."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    customer_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 code")] = "BRL"
+    items: Annotated[list[Item], Field(min_length=1, max_length=100)]
+
+
+class Order(NewOrder):
+    """An order as the service keeps and shows it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    order_id: UUID
+    status: Status
+    created_at: Timestamp
+    processed_at: Timestamp | None = None
+    payment_id: str | None = None
+    declined_at: Timestamp | None = None
+    decline_reason: str | None = None
+
+    @computed_field  # type: ignore[prop-decorator]  # mypy knows no decorator on a property; pydantic's docs say so
+    @property
+    def total(self) -> Money:
+        """What the customer pays: the sum of quantity x unit price."""
+        return sum((item.quantity * item.unit_price for item in self.items), Decimal())
+
+    @classmethod
+    def place(cls, new_order: NewOrder) -> Self:
+        """Give what the client sent an id and a time, and have it wait for its payment."""
+        return cls(**dict(new_order), order_id=uuid4(), status=Status.PENDING, created_at=_now())
+
+    def processed(self, payment_id: str) -> Self:
+        """The order once its payment went through."""
+        return self.model_copy(update={"status": Status.PROCESSED, "payment_id": payment_id, "processed_at": _now()})
+
+    def declined(self, reason: str) -> Self:
+        """The order once its payment was refused for good."""
+        return self.model_copy(update={"status": Status.DECLINED, "decline_reason": reason, "declined_at": _now()})
+
+
+def _now() -> datetime:
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)

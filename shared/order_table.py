@@ -1,0 +1,129 @@
+"""The orders table: the only code that knows DynamoDB and the names of its attributes."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
+
+import boto3
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.config import Config
+
+from shared.order import Order, OrderNotFound
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import BatchStatementRequestTypeDef
+
+# "BatchExecuteStatement", Amazon DynamoDB API Reference: a call takes up to 25 statements, no two for one item.
+STATEMENTS_PER_CALL = 25
+
+# Two tries of at most 3 s each stay within the API functions' 10 s.
+_CONFIG = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
+
+_to_attribute = TypeSerializer().serialize
+_from_attribute = TypeDeserializer().deserialize
+
+
+class OrderNotSettled(Exception):
+    """DynamoDB did not take the outcome of an order; the message is its code. It may be tried again."""
+
+
+class UnreadableOrder(Exception):
+    """An item of the table, or its image in the stream, is no order; the message is the kind of fault, not its data."""
+
+
+class OrderTable:
+    """The orders, each one item under its order_id.
+
+    `pending_bucket`, the order_id's first hex digit, exists only while an order is PENDING: the sparse index
+    `pending-orders` lists what still waits, spread over 16 keys so that no index partition runs hot.
+    """
+
+    def __init__(self, name: str, client: "DynamoDBClient | None" = None) -> None:
+        self._name = name
+        self._client = client or boto3.client("dynamodb", config=_CONFIG)
+
+    def add(self, order: Order) -> Order:
+        """Store a new order, and return the order that is stored under its id.
+
+        The condition keeps a retried call, whose first answer got lost, from setting a settled order back to PENDING.
+        """
+        item = {**_to_item(order), "pending_bucket": {"S": str(order.order_id)[0]}}
+        try:
+            self._client.put_item(
+                TableName=self._name,
+                Item=item,
+                ConditionExpression="attribute_not_exists(order_id)",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except self._client.exceptions.ConditionalCheckFailedException as error:
+            return to_order(cast("dict[str, Any]", error.response)["Item"])
+        return order
+
+    def get(self, order_id: UUID) -> Order:
+        """Read an order, as last written: a client asks right after it has created one.
+
+        Raises
+        ------
+        OrderNotFound
+        """
+        answer = self._client.get_item(
+            TableName=self._name, Key={"order_id": {"S": str(order_id)}}, ConsistentRead=True
+        )
+        if "Item" not in answer:
+            raise OrderNotFound
+        return to_order(answer["Item"])
+
+    def settle(self, orders: Sequence[Order]) -> list[Exception | None]:
+        """Record the outcome of up to STATEMENTS_PER_CALL different orders that are PENDING, in one call.
+
+        An order that is settled already stays as it is: the stream delivers at least once.
+
+        Returns
+        -------
+        For each order, in their order, None or why its outcome is not recorded (OrderNotFound, OrderNotSettled).
+        """
+        answer = self._client.batch_execute_statement(Statements=[self._settle_statement(order) for order in orders])
+        return [_fault(response.get("Error")) for response in answer["Responses"]]
+
+    def _settle_statement(self, order: Order) -> "BatchStatementRequestTypeDef":
+        outcome = {
+            name: value
+            for name, value in _to_item(order).items()
+            if name in {"status", "processed_at", "payment_id", "declined_at", "decline_reason"}
+        }
+        assignments = " ".join(f'SET "{name}"=?' for name in outcome)
+        return {
+            "Statement": f'UPDATE "{self._name}" {assignments} REMOVE "pending_bucket"'
+            f' WHERE "order_id"=? AND "status"=\'PENDING\'',
+            "Parameters": [*outcome.values(), {"S": str(order.order_id)}],
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+
+
+def to_order(item: Mapping[str, Any]) -> Order:
+    """Read an item of the table, or an image of it in the stream. Money is kept as text: exact, as the API shows it.
+
+    Raises
+    ------
+    UnreadableOrder
+    """
+    try:
+        values = {name: _from_attribute(value) for name, value in item.items()}
+        items = [{**line, "quantity": int(line["quantity"])} for line in values["items"]]
+        return Order.model_validate({**values, "items": items})
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise UnreadableOrder(type(error).__name__) from error
+
+
+def _to_item(order: Order) -> dict[str, Any]:
+    document = order.model_dump(mode="json", exclude_none=True)
+    return {name: _to_attribute(value) for name, value in document.items()}
+
+
+def _fault(error: Mapping[str, Any] | None) -> Exception | None:
+    if error is None:
+        return None
+    if error["Code"] != "ConditionalCheckFailed":
+        return OrderNotSettled(error["Code"])
+    return None if "Item" in error else OrderNotFound()
