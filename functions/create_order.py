@@ -23,7 +23,6 @@ def create_order() -> Response[str]:
     """201 with the order, and its address in Location."""
     order = orders.add(Order.place(NewOrder.model_validate(json_body(app.current_event))))
     logger.info("Order created", order_id=str(order.order_id))
-    metrics.add_metric(name="OrdersCreated", unit=MetricUnit.Count, value=1)
     return Response(
         status_code=HTTPStatus.CREATED,
         content_type="application/json",
@@ -37,4 +36,7 @@ def create_order() -> Response[str]:
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer a proxy request of API Gateway."""
-    return app.resolve(event, context)
+    response = app.resolve(event, context)
+    created = response["statusCode"] == HTTPStatus.CREATED
+    metrics.add_metric(name="OrdersCreated", unit=MetricUnit.Count, value=int(created))
+    return response

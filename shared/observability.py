@@ -1,6 +1,6 @@
 """The one Logger, Tracer and Metrics of the service; the environment (POWERTOOLS_...) gives them their names."""
 
-import warnings
+import logging
 
 from aws_lambda_powertools import Logger, Metrics, Tracer
 
@@ -8,5 +8,5 @@ logger = Logger()
 metrics = Metrics()
 tracer = Tracer(patch_modules=("botocore",))
 
-# A refused request counts nothing, which Powertools would report as a mistake.
-warnings.filterwarnings("ignore", message="No application metrics to publish")
+# The name of the asyncio task would stand in every line of a payment, and says nothing.
+logging.logAsyncioTasks = False  # type: ignore[attr-defined]  # the stubs lack it

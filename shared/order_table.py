@@ -8,7 +8,7 @@ import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
 
-from shared.order import Order, OrderNotFound
+from shared.order import Order, OrderNotFound, Status
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -40,7 +40,7 @@ class OrderTable:
     """
 
     def __init__(self, name: str, client: "DynamoDBClient | None" = None) -> None:
-        self._name = name
+        self.name = name
         self._client = client or boto3.client("dynamodb", config=_CONFIG)
 
     def add(self, order: Order) -> Order:
@@ -48,11 +48,10 @@ class OrderTable:
 
         The condition keeps a retried call, whose first answer got lost, from setting a settled order back to PENDING.
         """
-        item = {**_to_item(order), "pending_bucket": {"S": str(order.order_id)[0]}}
         try:
             self._client.put_item(
-                TableName=self._name,
-                Item=item,
+                TableName=self.name,
+                Item=to_item(order),
                 ConditionExpression="attribute_not_exists(order_id)",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
@@ -68,7 +67,7 @@ class OrderTable:
         OrderNotFound
         """
         answer = self._client.get_item(
-            TableName=self._name, Key={"order_id": {"S": str(order_id)}}, ConsistentRead=True
+            TableName=self.name, Key={"order_id": {"S": str(order_id)}}, ConsistentRead=True
         )
         if "Item" not in answer:
             raise OrderNotFound
@@ -89,12 +88,12 @@ class OrderTable:
     def _settle_statement(self, order: Order) -> "BatchStatementRequestTypeDef":
         outcome = {
             name: value
-            for name, value in _to_item(order).items()
+            for name, value in to_item(order).items()
             if name in {"status", "processed_at", "payment_id", "declined_at", "decline_reason"}
         }
         assignments = " ".join(f'SET "{name}"=?' for name in outcome)
         return {
-            "Statement": f'UPDATE "{self._name}" {assignments} REMOVE "pending_bucket"'
+            "Statement": f'UPDATE "{self.name}" {assignments} REMOVE "pending_bucket"'
             f' WHERE "order_id"=? AND "status"=\'PENDING\'',
             "Parameters": [*outcome.values(), {"S": str(order.order_id)}],
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
@@ -116,8 +115,11 @@ def to_order(item: Mapping[str, Any]) -> Order:
         raise UnreadableOrder(type(error).__name__) from error
 
 
-def _to_item(order: Order) -> dict[str, Any]:
+def to_item(order: Order) -> dict[str, Any]:
+    """Write an order as an item of the table."""
     document = order.model_dump(mode="json", exclude_none=True)
+    if order.status is Status.PENDING:
+        document["pending_bucket"] = str(order.order_id)[0]
     return {name: _to_attribute(value) for name, value in document.items()}
 
 

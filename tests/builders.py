@@ -1,0 +1,103 @@
+"""Builders of what the tests need: orders, requests, stream records, and the parts that stand in for AWS."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from shared.order import NewOrder, Order
+from shared.order_table import OrderNotSettled, to_item
+from shared.payment import Declined, GatewayUnavailable, Receipt
+
+VALID = {"customer_id": "c-42", "currency": "BRL", "items": [{"sku": "KB-75", "quantity": 2, "unit_price": "349.90"}]}
+
+
+@dataclass
+class Context:
+    """What Lambda tells a function about its invocation."""
+
+    function_name: str = "order-processor-test"
+    memory_limit_in_mb: int = 256
+    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:order-processor-test"
+    aws_request_id: str = "52fdfc07-2182-454f-963f-5f0f9a621d72"
+
+
+def an_item(**changes: object) -> dict[str, Any]:
+    return {"sku": "KB-75", "quantity": 2, "unit_price": "349.90", **changes}
+
+
+def an_order(total: str = "699.80") -> Order:
+    """Place an order of one article at a price."""
+    return Order.place(NewOrder.model_validate({**VALID, "items": [an_item(quantity=1, unit_price=total)]}))
+
+
+def a_request(method: str, path: str, body: object = None, **changes: object) -> dict[str, Any]:
+    """A proxy event of API Gateway. A body that is no text is sent as JSON."""
+    text = body if body is None or isinstance(body, str) else json.dumps(body)
+    request = {"httpMethod": method, "path": path, "headers": {}, "body": text, "requestContext": {"requestId": "r-1"}}
+    return {**request, **changes}
+
+
+def a_record(order: Order, sequence_number: int = 1) -> dict[str, Any]:
+    """The record that the stream delivers when an order is added."""
+    key = {"order_id": {"S": str(order.order_id)}}
+    return {
+        "eventID": f"{sequence_number:032x}",
+        "eventName": "INSERT",
+        "eventVersion": "1.1",
+        "eventSource": "aws:dynamodb",
+        "awsRegion": "us-east-1",
+        "eventSourceARN": "arn:aws:dynamodb:us-east-1:123456789012:table/orders/stream/2026-11-24T00:00:00.000",
+        "dynamodb": {
+            "ApproximateCreationDateTime": order.created_at.timestamp(),
+            "Keys": key,
+            "NewImage": to_item(order),
+            "SequenceNumber": str(sequence_number),
+            "SizeBytes": 300,
+            "StreamViewType": "NEW_IMAGE",
+        },
+    }
+
+
+def a_batch(orders: Sequence[Order]) -> dict[str, Any]:
+    return {"Records": [a_record(order, number) for number, order in enumerate(orders, 1)]}
+
+
+@dataclass
+class Gateway:
+    """A payment gateway that answers at the event loop's next turn, and remembers what it was asked to charge."""
+
+    declined: set[UUID] = field(default_factory=set)
+    unavailable: set[UUID] = field(default_factory=set)
+    asked: list[tuple[UUID, Decimal, str]] = field(default_factory=list)
+
+    async def charge(self, *, order_id: UUID, amount: Decimal, currency: str) -> Receipt:
+        await asyncio.sleep(0)
+        self.asked.append((order_id, amount, currency))
+        if order_id in self.declined:
+            raise Declined("insufficient funds")
+        if order_id in self.unavailable:
+            raise GatewayUnavailable("no answer")
+        return Receipt(payment_id=f"payment-{order_id}")
+
+
+@dataclass
+class Table:
+    """A table that takes outcomes, or fails as told."""
+
+    calls: list[list[Order]] = field(default_factory=list)
+    throttled: set[UUID] = field(default_factory=set)
+    outage: Exception | None = None
+
+    def settle(self, orders: Sequence[Order]) -> list[Exception | None]:
+        self.calls.append(list(orders))
+        if self.outage:
+            raise self.outage
+        return [OrderNotSettled("ThrottlingError") if order.order_id in self.throttled else None for order in orders]
+
+    @property
+    def settled(self) -> list[Order]:
+        return [order for call in self.calls for order in call]

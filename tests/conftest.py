@@ -1,0 +1,19 @@
+"""What every test runs in: the functions' environment, and no way to AWS."""
+
+import os
+
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",  # nothing secret: DynamoDB Local takes any
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "ORDERS_TABLE": "orders",
+    "PAYMENT_DELAY_SECONDS": "0",
+    "POWERTOOLS_SERVICE_NAME": "order-processor",
+    "POWERTOOLS_METRICS_NAMESPACE": "order-processor-test",
+    "POWERTOOLS_TRACE_DISABLED": "true",
+}
+
+# Before the functions are imported: they read it then, as in Lambda.
+os.environ.update(ENVIRONMENT)
+for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"):
+    os.environ.pop(name, None)

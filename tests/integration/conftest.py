@@ -1,0 +1,91 @@
+"""Integration tests: the real DynamoDB Local with its real stream, and the table as serverless.yml describes it."""
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from functions import create_order, get_order, process_payment
+from local import service
+from local.dynamodb import DynamoDBLocal
+from local.stream_mapping import MappingSettings, StreamMapping
+from shared.order_table import OrderTable
+from tests.builders import Context
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+Connect = Callable[[], AbstractContextManager[list[dict[str, Any]]]]
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def dynamodb() -> Iterator[DynamoDBLocal]:
+    """A DynamoDB Local in memory."""
+    with DynamoDBLocal() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def resolved_service() -> dict[str, Any]:
+    """serverless.yml, its variables resolved."""
+    return service.load()
+
+
+@pytest.fixture
+def client(dynamodb: DynamoDBLocal) -> "DynamoDBClient":
+    return boto3.client("dynamodb", endpoint_url=dynamodb.endpoint_url)
+
+
+@pytest.fixture
+def orders(client: "DynamoDBClient", resolved_service: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> OrderTable:
+    """An empty orders table, which the functions use."""
+    name = f"orders-{next(_numbers)}"
+    client.create_table(**service.orders_table_definition(resolved_service) | {"TableName": name})
+    table = OrderTable(name, client)
+    for function in (create_order, get_order, process_payment):
+        monkeypatch.setattr(function, "orders", table)
+    return table
+
+
+@pytest.fixture
+def connect_stream(
+    dynamodb: DynamoDBLocal, client: "DynamoDBClient", orders: OrderTable, resolved_service: dict[str, Any]
+) -> Connect:
+    """Connect the orders' stream and ProcessPayment as serverless.yml says, while the context lasts.
+
+    Its value is the list of what reached the failure destination.
+    """
+
+    @contextmanager
+    def connected() -> Iterator[list[dict[str, Any]]]:
+        failures: list[dict[str, Any]] = []
+        one_at_a_time = threading.Lock()  # as each environment of a Lambda function is invoked
+
+        def invoke(event: dict[str, Any]) -> dict[str, Any]:
+            with one_at_a_time:
+                return dict(process_payment.lambda_handler(event, Context()))
+
+        mapping = StreamMapping(
+            settings=MappingSettings.from_event(service.stream_event(resolved_service, "processPayment")),
+            client=boto3.client("dynamodbstreams", endpoint_url=dynamodb.endpoint_url),
+            stream_arn=client.describe_table(TableName=orders.name)["Table"]["LatestStreamArn"],
+            function_arn=Context.invoked_function_arn,
+            invoke=invoke,
+            on_failure=failures.append,
+        )
+        stop = threading.Event()
+        thread = threading.Thread(target=mapping.run, args=[stop])
+        thread.start()
+        try:
+            yield failures
+        finally:
+            stop.set()
+            thread.join()
+
+    return connected

@@ -1,0 +1,238 @@
+"""CreateOrder and GetOrder, as API Gateway calls them."""
+
+import base64
+import json
+from io import StringIO
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from botocore.exceptions import ClientError, ConnectTimeoutError
+
+from functions import create_order, get_order
+from shared.order import Order
+from shared.order_table import OrderTable
+from tests.builders import VALID, Context, a_request, an_item, an_order
+
+
+@pytest.fixture(autouse=True)
+def _table(orders: OrderTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(create_order, "orders", orders)
+    monkeypatch.setattr(get_order, "orders", orders)
+
+
+class Response:
+    """What API Gateway makes of a function's answer."""
+
+    def __init__(self, answer: dict[str, Any]) -> None:
+        self.status: int = answer["statusCode"]
+        self.headers = {name: values[0] for name, values in answer["multiValueHeaders"].items()}
+        self.body: dict[str, Any] = json.loads(answer["body"])
+
+    @property
+    def pointers(self) -> list[str]:
+        return [error["pointer"] for error in self.body["errors"]]
+
+
+def post(body: object, **changes: object) -> Response:
+    return Response(create_order.lambda_handler(a_request("POST", "/orders", body, **changes), Context()))
+
+
+def get(order_id: object) -> Response:
+    return Response(get_order.lambda_handler(a_request("GET", f"/orders/{order_id}"), Context()))
+
+
+def test_a_valid_order_is_created_pending() -> None:
+    response = post(VALID)
+
+    assert response.status == 201
+    assert response.headers["Content-Type"] == "application/json"
+    assert response.headers["Location"] == f"/orders/{response.body['order_id']}"
+    assert response.body == {
+        **VALID,
+        "order_id": str(UUID(response.body["order_id"])),
+        "status": "PENDING",
+        "total": "699.80",
+        "created_at": response.body["created_at"],
+    }
+
+
+def test_a_created_order_can_be_read(orders: OrderTable) -> None:
+    created = post(VALID)
+
+    read = get(created.body["order_id"])
+
+    assert (read.status, read.body) == (200, created.body)
+    assert orders.get(UUID(created.body["order_id"])).total == Order.model_validate(created.body).total
+
+
+def test_two_equal_requests_are_two_orders() -> None:
+    assert post(VALID).body["order_id"] != post(VALID).body["order_id"]
+
+
+def test_a_body_in_base64_is_read() -> None:
+    assert post(base64.b64encode(json.dumps(VALID).encode()).decode(), isBase64Encoded=True).status == 201
+
+
+@pytest.mark.parametrize("price", ["349.9", "349.90", "34990e-2"])
+def test_a_price_as_a_json_number_stays_exact(price: str) -> None:
+    body = json.dumps(VALID).replace('"349.90"', price)
+
+    assert post(body).body["items"][0]["unit_price"] == "349.90"
+
+
+def test_a_price_with_more_digits_than_a_float_holds_is_refused_not_rounded() -> None:
+    response = post(json.dumps(VALID).replace('"349.90"', "349.900000000000000001"))
+
+    assert (response.status, response.pointers) == (422, ["/items/0/unit_price"])
+
+
+MALFORMED = {
+    "nothing": None,
+    "an empty body": "",
+    "no JSON": "{",
+    "a trailing comma": '{"customer_id": "c-42",}',
+    "NaN": json.dumps(VALID).replace('"349.90"', "NaN"),
+    "Infinity": json.dumps(VALID).replace('"349.90"', "-Infinity"),
+    "an endless integer": json.dumps(VALID).replace('"349.90"', "9" * 5000),
+    "an endless exponent": json.dumps(VALID).replace('"349.90"', "1e" + "9" * 30),
+    "deep nesting": "[" * 50_000,
+    "deep nesting of objects": '{"a":' * 10_000,
+}
+
+
+@pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED.keys())
+def test_a_body_that_is_no_json_is_a_bad_request(body: str | None) -> None:
+    response = post(body)
+
+    assert (response.status, response.body["title"]) == (400, "Bad Request")
+    assert response.headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("body", ["x", "aGVsbG8=", "/////w=="])
+def test_a_base64_body_that_holds_no_json_is_a_bad_request(body: str) -> None:
+    assert post(body, isBase64Encoded=True).status == 400
+
+
+@pytest.mark.parametrize("body", ["null", "[]", "7", '"text"', json.dumps(json.dumps(VALID))])
+def test_json_that_is_no_object_is_unprocessable(body: str) -> None:
+    response = post(body)
+
+    assert (response.status, response.pointers) == (422, [""])
+
+
+def test_all_faults_are_told_at_once_each_where_it_is() -> None:
+    response = post({"customer_id": "a b", "items": [an_item(), an_item(quantity=0, colour="red")], "a/b~c": 1})
+
+    assert response.status == 422
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert sorted(response.pointers) == ["/a~1b~0c", "/customer_id", "/items/1/colour", "/items/1/quantity"]
+    assert response.body["title"] == "Unprocessable Content"
+    assert response.body["detail"] == "The order has 4 faults."
+
+
+def test_lone_surrogates_are_unprocessable() -> None:
+    assert post('{"customer_id": "\\ud800", "items": [], "\\ud800": 1}').status == 422
+
+
+def test_an_answer_lists_no_more_than_a_hundred_faults() -> None:
+    assert len(post({f"member-{number}": 1 for number in range(1000)}).pointers) == 100
+
+
+def test_a_body_larger_than_any_order_is_refused_unread() -> None:
+    assert post("[" * 100_001).status == 413
+
+
+def test_the_largest_valid_order_fits() -> None:
+    item = an_item(sku="\N{GRINNING FACE}" * 64, quantity=10_000, unit_price="9999999999.99")
+
+    assert post({"customer_id": "c" * 64, "items": [item] * 100}).status == 201
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
+def test_another_method_than_post_is_not_allowed(method: str) -> None:
+    response = Response(create_order.lambda_handler(a_request(method, "/orders"), Context()))
+
+    assert (response.status, response.headers["Allow"]) == (405, "POST")
+
+
+def test_another_method_than_get_is_not_allowed_on_an_order() -> None:
+    response = Response(get_order.lambda_handler(a_request("DELETE", f"/orders/{uuid4()}"), Context()))
+
+    assert (response.status, response.headers["Allow"]) == (405, "GET")
+
+
+@pytest.mark.parametrize("order_id", [uuid4(), "1", "x" * 5000, "a\x00b", "%22", '"', "..", "é"])
+def test_an_unknown_order_is_not_found(order_id: object) -> None:
+    response = get(order_id)
+
+    assert (response.status, response.body["status"]) == (404, 404)
+    assert response.headers["Content-Type"] == "application/problem+json"
+
+
+def test_a_settled_order_tells_what_became_of_it(orders: OrderTable) -> None:
+    order = orders.add(an_order().processed("payment-1"))
+
+    body = get(order.order_id).body
+
+    assert (body["status"], body["payment_id"]) == ("PROCESSED", "payment-1")
+    assert "declined_at" not in body
+
+
+OUTAGES = [
+    ClientError({"Error": {"Code": "ProvisionedThroughputExceededException", "Message": "slow down"}}, "PutItem"),
+    ClientError({"Error": {"Code": "ResourceNotFoundException", "Message": "no table"}}, "PutItem"),
+    ConnectTimeoutError(endpoint_url="http://127.0.0.1"),
+]
+
+
+@pytest.mark.parametrize("outage", OUTAGES, ids=lambda outage: type(outage).__name__)
+def test_a_table_that_does_not_answer_is_said_to_be_temporary(
+    orders: OrderTable, monkeypatch: pytest.MonkeyPatch, outage: Exception
+) -> None:
+    def fail(_: object) -> None:
+        raise outage
+
+    monkeypatch.setattr(orders, "add", fail)
+    monkeypatch.setattr(orders, "get", fail)
+
+    for response in (post(VALID), get(uuid4())):
+        assert (response.status, response.headers["Retry-After"]) == (503, "2")
+
+
+def test_a_fault_of_ours_is_a_problem_too_and_tells_nothing(
+    orders: OrderTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(orders, "get", fail)
+
+    response = get(uuid4())
+
+    assert (response.status, response.headers["Content-Type"]) == (500, "application/problem+json")
+    assert "secret" not in json.dumps(response.body)
+
+
+def test_a_retried_put_never_sets_a_settled_order_back(orders: OrderTable) -> None:
+    order = an_order()
+    settled = orders.add(order.processed("payment-1"))
+
+    assert orders.add(order) == settled
+    assert orders.get(order.order_id) == settled
+
+
+def test_the_log_tells_the_order_but_not_the_customer(log: StringIO) -> None:
+    order_id = post(VALID).body["order_id"]
+
+    assert order_id in log.getvalue()
+    assert "c-42" not in log.getvalue()
+
+
+@pytest.mark.parametrize(("body", "created"), [(VALID, 1), ({}, 0)])
+def test_the_metrics_count_the_created_orders(
+    capsys: pytest.CaptureFixture[str], body: dict[str, Any], created: int
+) -> None:
+    post(body)
+
+    assert json.loads(capsys.readouterr().out)["OrdersCreated"] == [created]

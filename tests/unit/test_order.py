@@ -1,0 +1,211 @@
+"""The rules of the order: what is accepted, what it costs, and that the table gives back what it got."""
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from shared.order import Item, NewOrder, Order, Status
+from shared.order_table import UnreadableOrder, to_item, to_order
+from tests.builders import VALID, an_item, an_order
+
+amounts = st.decimals(min_value="0.01", max_value="9999999999.99", places=2)
+skus = st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=64)
+items = st.builds(Item, sku=skus, quantity=st.integers(1, 10_000), unit_price=amounts)
+new_orders = st.builds(
+    NewOrder,
+    customer_id=st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True),
+    currency=st.from_regex(r"[A-Z]{3}", fullmatch=True),
+    items=st.lists(items, min_size=1, max_size=100),
+)
+
+
+def accept(**changes: object) -> NewOrder:
+    return NewOrder.model_validate({**VALID, **changes})
+
+
+def accept_item(**changes: object) -> NewOrder:
+    return accept(items=[an_item(**changes)])
+
+
+@pytest.mark.parametrize("customer_id", ["c", "A.b_c-9", "c" * 64])
+def test_a_customer_id_of_1_to_64_plain_characters_is_accepted(customer_id: str) -> None:
+    assert accept(customer_id=customer_id).customer_id == customer_id
+
+
+@pytest.mark.parametrize("customer_id", ["", "c" * 65, "a b", "ç", "c\n", "\ud800", 42, None, ["c"], True])
+def test_any_other_customer_id_is_refused(customer_id: object) -> None:
+    with pytest.raises(ValidationError):
+        accept(customer_id=customer_id)
+
+
+def test_the_currency_is_brl_unless_said() -> None:
+    assert NewOrder.model_validate({name: VALID[name] for name in ("customer_id", "items")}).currency == "BRL"
+
+
+@pytest.mark.parametrize("currency", ["", "brl", "BR", "BRLL", "B1L", "BRL\n", 986, None])
+def test_a_currency_that_is_not_three_capital_letters_is_refused(currency: object) -> None:
+    with pytest.raises(ValidationError):
+        accept(currency=currency)
+
+
+@pytest.mark.parametrize("count", [1, 100])
+def test_1_to_100_items_are_accepted(count: int) -> None:
+    assert len(accept(items=[an_item()] * count).items) == count
+
+
+@pytest.mark.parametrize("wrong", [[], [an_item()] * 101, {}, "KB-75", None, [None], [[]], ["KB-75"]])
+def test_no_items_too_many_and_what_is_no_list_of_items_are_refused(wrong: object) -> None:
+    with pytest.raises(ValidationError):
+        accept(items=wrong)
+
+
+@pytest.mark.parametrize("sku", ["K", "K" * 64, "café 75/b", "键盘"])
+def test_a_sku_of_1_to_64_printable_characters_is_accepted(sku: str) -> None:
+    assert accept_item(sku=sku).items[0].sku == sku
+
+
+@pytest.mark.parametrize("sku", ["", "K" * 65, "a\x00b", "a\nb", "\x7f", "\u200b", "\ud800", 75, None])
+def test_a_sku_with_control_characters_or_of_another_length_or_type_is_refused(sku: object) -> None:
+    with pytest.raises(ValidationError):
+        accept_item(sku=sku)
+
+
+@pytest.mark.parametrize("quantity", [1, 10_000])
+def test_a_quantity_of_1_to_10000_is_accepted(quantity: int) -> None:
+    assert accept_item(quantity=quantity).items[0].quantity == quantity
+
+
+@pytest.mark.parametrize("quantity", [0, -1, 10_001, 10**30, "2", True, None, Decimal("1.5"), Decimal("1E+999999")])
+def test_any_other_quantity_is_refused(quantity: object) -> None:
+    with pytest.raises(ValidationError):
+        accept_item(quantity=quantity)
+
+
+@pytest.mark.parametrize(
+    ("unit_price", "exact"),
+    [
+        ("349.90", "349.90"),
+        ("1", "1"),
+        ("0.01", "0.01"),
+        ("9999999999.99", "9999999999.99"),
+        (7, "7"),
+        (Decimal("349.9"), "349.9"),
+        (Decimal("1E+2"), "100"),
+    ],
+)
+def test_a_unit_price_is_text_or_a_number_and_stays_exact(unit_price: object, exact: str) -> None:
+    assert accept_item(unit_price=unit_price).items[0].unit_price == Decimal(exact)
+
+
+@pytest.mark.parametrize(
+    "unit_price",
+    ["0", "0.00", "-1", "1.005", "10000000000", "1e2", "1_0", " 1", "1.", ".5", "+1", "NaN", "Infinity", "\u0661", ""],
+)
+def test_text_that_is_no_amount_is_refused(unit_price: str) -> None:
+    with pytest.raises(ValidationError):
+        accept_item(unit_price=unit_price)
+
+
+@pytest.mark.parametrize(
+    "unit_price",
+    [0, -1, 10**12, Decimal("0.001"), Decimal("1E+999999"), Decimal("1E-999999"), Decimal("NaN"), 1.5, True, None, []],
+)
+def test_a_number_that_is_no_amount_is_refused(unit_price: object) -> None:
+    with pytest.raises(ValidationError):
+        accept_item(unit_price=unit_price)
+
+
+@pytest.mark.parametrize("wrong", [{**VALID, "colour": "red"}, {**VALID, "items": [an_item(colour="red")]}])
+def test_unknown_members_are_refused(wrong: object) -> None:
+    with pytest.raises(ValidationError, match="colour"):
+        NewOrder.model_validate(wrong)
+
+
+@pytest.mark.parametrize("missing", ["customer_id", "items"])
+def test_missing_members_are_refused(missing: str) -> None:
+    with pytest.raises(ValidationError, match=missing):
+        NewOrder.model_validate({name: value for name, value in VALID.items() if name != missing})
+
+
+@given(new_orders)
+def test_the_total_is_exact_to_the_cent(new_order: NewOrder) -> None:
+    cents = sum(item.quantity * int(item.unit_price * 100) for item in new_order.items)
+
+    assert Order.place(new_order).total * 100 == cents
+
+
+@given(new_orders)
+def test_an_order_comes_back_from_the_table_as_it_went_in(new_order: NewOrder) -> None:
+    placed = Order.place(new_order)
+
+    assert to_order(to_item(placed)) == placed
+
+
+@given(new_orders)
+def test_an_order_shown_as_json_is_the_order_that_was_sent(new_order: NewOrder) -> None:
+    shown: dict[str, Any] = json.loads(Order.place(new_order).model_dump_json())
+
+    assert NewOrder.model_validate({name: shown[name] for name in NewOrder.model_fields}) == new_order
+
+
+@given(amounts)
+def test_money_is_shown_as_text_with_two_decimals(amount: Decimal) -> None:
+    item = Item(sku="KB-75", quantity=1, unit_price=amount)
+
+    assert item.model_dump(mode="json")["unit_price"] == f"{amount:.2f}"
+
+
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_times_are_shown_in_utc_with_milliseconds_and_sort_as_text(time: datetime) -> None:
+    order = an_order().model_copy(update={"created_at": time})
+
+    shown = json.loads(order.model_dump_json())["created_at"]
+
+    assert len(shown) == len("2026-11-24T07:04:28.123Z")
+    assert shown.endswith("Z")
+    assert abs((datetime.fromisoformat(shown) - time).total_seconds()) < 0.001
+
+
+def test_a_new_order_is_pending_and_in_the_index_of_what_waits() -> None:
+    order = an_order()
+
+    assert order.status is Status.PENDING
+    assert to_item(order)["pending_bucket"] == {"S": str(order.order_id)[0]}
+
+
+def test_a_processed_order_tells_its_payment_and_waits_no_more() -> None:
+    order = an_order().processed("payment-1")
+
+    assert (order.status, order.payment_id, order.declined_at) == (Status.PROCESSED, "payment-1", None)
+    assert order.processed_at is not None
+    assert "pending_bucket" not in to_item(order)
+
+
+def test_a_declined_order_tells_the_reason() -> None:
+    order = an_order().declined("insufficient funds")
+
+    assert (order.status, order.decline_reason, order.processed_at) == (Status.DECLINED, "insufficient funds", None)
+    assert order.declined_at is not None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"items": {"S": "none"}},
+        {"items": {"L": [{"M": {}}]}},
+        {"items": {"L": [{"N": "1"}]}},
+        {"status": {"S": "NEW"}},
+        {"order_id": {"S": "1"}},
+        {"created_at": {"NULL": True}},
+        {"customer_id": {"X": "1"}},
+    ],
+)
+def test_an_item_that_is_no_order_is_unreadable(change: dict[str, Any]) -> None:
+    with pytest.raises(UnreadableOrder):
+        to_order({**to_item(an_order()), **change})
