@@ -1,0 +1,20 @@
+// A plugin of our own: takes out of the template what serverless-iam-roles-per-function leaves in.
+module.exports = class LeastPrivilege {
+  constructor(serverless) {
+    this.hooks = {
+      // After that plugin's hook of the same name, if serverless.yml lists it before this one.
+      "before:package:finalize": () => {
+        const { Resources } = serverless.service.provider.compiledCloudFormationTemplate;
+        // The role that all functions would share, which no function has any more.
+        delete Resources.IamRoleLambdaExecution;
+        // The stack makes the log groups. One made anew by a last, late log line would outlive `sls remove` for ever.
+        for (const { Type, Properties } of Object.values(Resources)) {
+          if (Type !== "AWS::IAM::Role") continue;
+          for (const statement of Properties.Policies.flatMap(({ PolicyDocument }) => PolicyDocument.Statement)) {
+            statement.Action = [statement.Action].flat().filter((action) => action !== "logs:CreateLogGroup");
+          }
+        }
+      },
+    };
+  }
+};

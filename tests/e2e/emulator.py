@@ -1,0 +1,98 @@
+"""AWS on this machine, for the deployment: ministack, an emulator that needs no Docker."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import boto3
+import requests
+
+from local.child_process import ChildProcess
+from local.environment import environment
+from local.ports import free_port
+from local.service import ROOT
+
+# In an environment of its own: it needs an older botocore than the functions have.
+HOME = ROOT / ".ministack"
+REQUIREMENT = "ministack==1.5.33"
+ADMINISTRATOR = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+START_SECONDS, SET_UP_SECONDS = 60, 300
+
+
+class Emulator:
+    """A running ministack, which checks every call of a function against the role of that function."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.endpoint_url = f"http://127.0.0.1:{self.port}"
+        self._folder = folder
+        self._log = folder / "ministack.log"
+
+    def client(self, service: str) -> Any:  # noqa: ANN401  # the stubs know a client only by a literal name
+        """A client of one of its services."""
+        create: Any = boto3.client
+        return create(
+            service,
+            endpoint_url=self.endpoint_url,
+            aws_access_key_id=ADMINISTRATOR["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=ADMINISTRATOR["AWS_SECRET_ACCESS_KEY"],
+        )
+
+    def environment(self) -> dict[str, str]:
+        """What makes it AWS for a command."""
+        return environment(self.port) | ADMINISTRATOR
+
+    def log(self) -> str:
+        """What it and the functions said last."""
+        return self._log.read_text(errors="replace")[-5000:]
+
+    def __enter__(self) -> Self:
+        _set_up()
+        # Nothing of our environment: the functions inherit it, and would not miss what serverless.yml forgets.
+        own_environment = {
+            "PATH": "/usr/bin:/bin",
+            "TMPDIR": str(self._folder),
+            "BIND_HOST": "127.0.0.1",
+            "GATEWAY_PORT": str(self.port),
+            "AUTH": "true",
+        }
+        with self._log.open("wb") as log:
+            self._process = ChildProcess(
+                [str(HOME / "bin" / "ministack")], output=log, environment=own_environment, folder=self._folder
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while not self._answers():
+            if self._process.has_ended() or time.monotonic() > deadline:
+                self._process.kill()
+                raise RuntimeError(f"ministack did not start: {self.log()}")
+            time.sleep(0.1)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.stop()
+
+    def _answers(self) -> bool:
+        try:
+            return requests.get(f"{self.endpoint_url}/_ministack/health", timeout=1).ok
+        except requests.RequestException:
+            return False
+
+
+def _set_up() -> None:
+    """Install it, whole or not at all: the stamp comes last."""
+    stamp = HOME / "requirement"
+    if stamp.exists() and stamp.read_text() == REQUIREMENT:
+        return
+    for command in (
+        [sys.executable, "-m", "venv", "--clear", str(HOME)],
+        [str(HOME / "bin" / "python"), "-m", "pip", "install", "--quiet", REQUIREMENT],
+    ):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SET_UP_SECONDS, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(f"ministack cannot be installed: {done.stdout}{done.stderr}")
+    stamp.write_text(REQUIREMENT)

@@ -1,0 +1,183 @@
+"""Guard rules: what CloudFormation gets from serverless.yml for each stage, and what is in the functions' package."""
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.environment import environment
+from local.service import ROOT, SERVERLESS
+
+PACKAGE_SECONDS = 300
+
+# "Actions, resources, and condition keys for AWS X-Ray", Service Authorization Reference: these take no resource.
+WITHOUT_RESOURCES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+
+# W3005: serverless-iam-roles-per-function writes a DependsOn that is implied already.
+ACCEPTED = ["W3005"]
+
+OF_EVERY_FUNCTION = {"logs:CreateLogStream", "logs:PutLogEvents"} | WITHOUT_RESOURCES
+OF_A_STREAM = {f"dynamodb:{action}" for action in ("GetRecords", "GetShardIterator", "DescribeStream", "ListStreams")}
+ALLOWED = {
+    "CreateOrder": {"dynamodb:PutItem"},
+    "GetOrder": {"dynamodb:GetItem"},
+    "ProcessPayment": {"dynamodb:PartiQLUpdate", "sqs:SendMessage"} | OF_A_STREAM,
+}
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What `sls package` makes of a stage."""
+
+    stage: str
+    template: Path
+    package: Path
+
+    def resources(self, kind: str) -> dict[str, dict[str, Any]]:
+        """The resources of an AWS type, by logical id."""
+        resources: dict[str, dict[str, Any]] = json.loads(self.template.read_text())["Resources"]
+        return {name: resource for name, resource in resources.items() if resource["Type"] == kind}
+
+    def properties(self, kind: str) -> dict[str, dict[str, Any]]:
+        """The properties of the resources of an AWS type, by logical id."""
+        return {name: resource["Properties"] for name, resource in self.resources(kind).items()}
+
+    def statements(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Each statement of each role, with the role's logical id."""
+        for role, properties in self.properties("AWS::IAM::Role").items():
+            for policy in properties["Policies"]:
+                for statement in policy["PolicyDocument"]["Statement"]:
+                    yield role, statement
+
+
+@pytest.fixture(scope="module", params=["dev", "prod"])
+def compiled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Compiled:
+    folder = tmp_path_factory.mktemp(request.param) / "package"
+    packaging = subprocess.run(
+        [SERVERLESS, "package", "--stage", request.param, "--package", str(folder)],
+        cwd=ROOT,
+        env=environment() | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=PACKAGE_SECONDS,
+        check=False,
+    )
+    assert packaging.returncode == 0, packaging.stdout
+    return Compiled(request.param, folder / "cloudformation-template-update-stack.json", folder / "order-processor.zip")
+
+
+def test_the_template_passes_cfn_lint(compiled: Compiled) -> None:
+    cfn_lint = str(Path(sys.executable).with_name("cfn-lint"))
+    command = [cfn_lint, "--ignore-checks", *ACCEPTED, "--template", str(compiled.template)]
+
+    linting = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert (linting.returncode, linting.stdout, linting.stderr) == (0, "", "")
+
+
+def test_each_stream_mapping_filters_and_loses_no_order(compiled: Compiled) -> None:
+    queues = compiled.resources("AWS::SQS::Queue")
+    mappings = compiled.properties("AWS::Lambda::EventSourceMapping")
+
+    assert mappings
+    for mapping in mappings.values():
+        assert mapping["FilterCriteria"]["Filters"]
+        assert 0 < mapping["MaximumRetryAttempts"] < 10
+        assert mapping["BisectBatchOnFunctionError"] is True
+        assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert mapping["StartingPosition"] == "TRIM_HORIZON"
+        assert mapping["DestinationConfig"]["OnFailure"]["Destination"]["Fn::GetAtt"][0] in queues
+
+
+def test_no_action_is_a_wildcard(compiled: Compiled) -> None:
+    for role, statement in compiled.statements():
+        assert not [action for action in _list(statement["Action"]) if "*" in action], role
+
+
+def test_no_resource_is_a_wildcard_where_a_narrower_one_exists(compiled: Compiled) -> None:
+    for role, statement in compiled.statements():
+        if "*" in _list(statement["Resource"]):
+            assert set(_list(statement["Action"])) <= WITHOUT_RESOURCES, role
+
+
+def test_each_function_has_a_role_of_its_own_and_no_role_is_left_over(compiled: Compiled) -> None:
+    functions = compiled.properties("AWS::Lambda::Function")
+
+    roles = [properties["Role"]["Fn::GetAtt"][0] for properties in functions.values()]
+
+    assert sorted(roles) == sorted(compiled.resources("AWS::IAM::Role"))
+
+
+def test_each_role_allows_just_what_its_function_does(compiled: Compiled) -> None:
+    allowed: dict[str, set[str]] = {}
+    for role, statement in compiled.statements():
+        function = role.removesuffix("IamRoleLambdaExecution")
+        allowed.setdefault(function, set()).update(_list(statement["Action"]))
+
+    assert allowed == {function: actions | OF_EVERY_FUNCTION for function, actions in ALLOWED.items()}
+
+
+def test_each_function_has_a_log_group_and_each_log_group_expires(compiled: Compiled) -> None:
+    names = {properties["FunctionName"] for properties in compiled.properties("AWS::Lambda::Function").values()}
+    groups = compiled.properties("AWS::Logs::LogGroup").values()
+
+    assert {f"/aws/lambda/{name}" for name in names} == {group["LogGroupName"] for group in groups}
+    assert all(group["RetentionInDays"] > 0 for group in groups)
+
+
+def test_functions_run_python_on_arm_and_are_traced(compiled: Compiled) -> None:
+    for properties in compiled.properties("AWS::Lambda::Function").values():
+        assert properties["Runtime"] == "python3.13"
+        assert properties["Architectures"] == ["arm64"]
+        assert properties["TracingConfig"] == {"Mode": "Active"}
+
+
+def test_prod_keeps_and_protects_the_orders_where_dev_leaves_nothing(compiled: Compiled) -> None:
+    is_prod = compiled.stage == "prod"
+    policy = "Retain" if is_prod else "Delete"
+
+    table = compiled.resources("AWS::DynamoDB::Table")["OrdersTable"]
+
+    assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == (policy, policy)
+    assert table["Properties"]["DeletionProtectionEnabled"] is is_prod
+    assert table["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": is_prod}
+
+
+def test_queues_are_encrypted_and_keep_messages_for_14_days(compiled: Compiled) -> None:
+    for queue in compiled.properties("AWS::SQS::Queue").values():
+        assert queue["SqsManagedSseEnabled"] is True
+        assert queue["MessageRetentionPeriod"] == 14 * 24 * 60 * 60
+
+
+def test_the_package_holds_the_functions_and_their_dependencies_alone(compiled: Compiled) -> None:
+    exported = (compiled.package.parent / "requirements.txt").read_text().splitlines()
+    package = zipfile.ZipFile(compiled.package)
+    names = set(package.namelist())
+    records = {name for name in names if name.endswith(".dist-info/RECORD")}
+    installed = {line.rsplit(",", 2)[0] for name in records for line in package.read(name).decode().splitlines()}
+    ours = {str(path.relative_to(ROOT)) for part in ("functions", "shared") for path in ROOT.glob(f"{part}/*.py")}
+
+    assert {name.split("-")[0] for name in records} == {line.split("==")[0].replace("-", "_") for line in exported}
+    assert ours <= names
+    assert names - ours <= installed
+
+
+def test_the_package_holds_binaries_for_arm_alone(compiled: Compiled) -> None:
+    names = zipfile.ZipFile(compiled.package).namelist()
+
+    binaries = [name for name in names if name.endswith(".so")]
+
+    assert binaries
+    assert all("aarch64-linux" in name for name in binaries)
+
+
+def _list(value: Any) -> list[Any]:  # noqa: ANN401  # IAM takes one or many
+    return value if isinstance(value, list) else [value]
