@@ -8,6 +8,7 @@ from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from shared import tracing
 from shared.observability import logger, metrics, tracer
 from shared.order import NewOrder, Order
 from shared.order_table import OrderTable
@@ -21,8 +22,12 @@ app = api(method="POST")
 @app.post("/orders")
 def create_order() -> Response[str]:
     """201 with the order, and its address in Location."""
-    order = orders.add(Order.place(NewOrder.model_validate(json_body(app.current_event))))
-    logger.info("Order created", order_id=str(order.order_id))
+    with tracing.shown_if_it_fails("validation"):
+        new_order = NewOrder.model_validate(json_body(app.current_event))
+    order = orders.add(Order.place(new_order, tracing.current_header()))
+    tracer.put_annotation(key="order_id", value=str(order.order_id))
+    tracer.put_annotation(key="status", value=order.status)
+    logger.info("Order created", order_id=str(order.order_id), trace_id=order.trace_id)
     return Response(
         status_code=HTTPStatus.CREATED,
         content_type="application/json",
@@ -32,6 +37,7 @@ def create_order() -> Response[str]:
 
 
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_REST)
+@tracing.starts_trace
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from shared import tracing
 from shared.observability import logger, metrics, tracer
 from shared.order import Order
 from shared.order_table import OrderTable, UnreadableOrder, to_order
@@ -18,11 +19,13 @@ from shared.settlement import Settlement
 
 settings = load_settings()
 orders = OrderTable(settings.orders_table)
+xray = tracing.client()
 gateway = SimulatedGateway(settings.payment_delay_seconds)
 processor = AsyncBatchProcessor(EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)
 
 
 @logger.inject_lambda_context
+@tracing.starts_trace
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
@@ -31,16 +34,19 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
     Returns the records that failed (a partial batch response): the stream delivers those again, with what follows the
     first of them, and to settle an order again changes nothing.
     """
-    settlement = Settlement(orders, gateway)
+    received_at = time.time()
+    oldest_at = min(map(_written_at, event["Records"]), default=received_at)
+    metrics.add_metric(name="StreamLag", unit=MetricUnit.Seconds, value=received_at - oldest_at)
+    settlement = Settlement(orders, gateway, xray)
 
     async def settle(record: DynamoDBRecord) -> None:
-        await settlement.settle(_order(record))
+        order = _order(record)
+        await settlement.settle(order, queued_at=max(_written_at(record.raw_event), order.created_at.timestamp()))
 
+    tracer.put_annotation(key="orders", value=len(event["Records"]))  # type: ignore[arg-type]  # an int is a Number
     response = async_process_partial_response(event, settle, processor, context)
-    for name, count in settlement.counts.items():
-        metrics.add_metric(name=name, unit=MetricUnit.Count, value=count)
+    settlement.report()
     metrics.add_metric(name="PaymentsFailed", unit=MetricUnit.Count, value=len(response["batchItemFailures"]))
-    metrics.add_metric(name="StreamLag", unit=MetricUnit.Seconds, value=_lag_seconds(event["Records"]))
     return response
 
 
@@ -53,7 +59,6 @@ def _order(record: DynamoDBRecord) -> Order:
         raise
 
 
-def _lag_seconds(records: list[dict[str, Any]]) -> float:
-    """How long the oldest record waited in the stream; its time is rounded down to the second by DynamoDB."""
-    now = time.time()
-    return max((now - record["dynamodb"]["ApproximateCreationDateTime"] for record in records), default=0)
+def _written_at(record: dict[str, Any]) -> float:
+    """When DynamoDB wrote the record: epoch seconds, rounded down (to the second; by DynamoDB Local to the minute)."""
+    return float(record["dynamodb"]["ApproximateCreationDateTime"])

@@ -82,6 +82,8 @@ class Order(NewOrder):
     payment_id: str | None = None
     declined_at: Timestamp | None = None
     decline_reason: str | None = None
+    # The place in the trace that its payment continues; of use to the service alone.
+    trace_header: Annotated[str | None, Field(exclude=True)] = None
 
     @computed_field  # type: ignore[prop-decorator]  # mypy knows no decorator on a property; pydantic's docs say so
     @property
@@ -89,10 +91,17 @@ class Order(NewOrder):
         """What the customer pays: the sum of quantity x unit price."""
         return sum((item.quantity * item.unit_price for item in self.items), Decimal())
 
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def trace_id(self) -> str | None:
+        """The trace of the order, from its request to its payment."""
+        return self.trace_header.removeprefix("Root=").partition(";")[0] if self.trace_header else None
+
     @classmethod
-    def place(cls, new_order: NewOrder) -> Self:
+    def place(cls, new_order: NewOrder, trace_header: str | None = None) -> Self:
         """Give what the client sent an id and a time, and have it wait for its payment."""
-        return cls(**dict(new_order), order_id=uuid4(), status=Status.PENDING, created_at=_now())
+        placed = {"order_id": uuid4(), "status": Status.PENDING, "created_at": _now(), "trace_header": trace_header}
+        return cls(**dict(new_order), **placed)
 
     def processed(self, payment_id: str) -> Self:
         """The order once its payment went through."""

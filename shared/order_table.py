@@ -66,24 +66,21 @@ class OrderTable:
         ------
         OrderNotFound
         """
-        answer = self._client.get_item(
-            TableName=self.name, Key={"order_id": {"S": str(order_id)}}, ConsistentRead=True
-        )
+        answer = self._client.get_item(TableName=self.name, Key={"order_id": {"S": str(order_id)}}, ConsistentRead=True)
         if "Item" not in answer:
             raise OrderNotFound
         return to_order(answer["Item"])
 
-    def settle(self, orders: Sequence[Order]) -> list[Exception | None]:
+    def settle(self, orders: Sequence[Order]) -> list[bool | Exception]:
         """Record the outcome of up to STATEMENTS_PER_CALL different orders that are PENDING, in one call.
-
-        An order that is settled already stays as it is: the stream delivers at least once.
 
         Returns
         -------
-        For each order, in their order, None or why its outcome is not recorded (OrderNotFound, OrderNotSettled).
+        For each order, in their order: whether this recorded its outcome, or else it was settled before and stays as it
+        is (the stream delivers at least once); or why nothing is recorded (OrderNotFound, OrderNotSettled).
         """
         answer = self._client.batch_execute_statement(Statements=[self._settle_statement(order) for order in orders])
-        return [_fault(response.get("Error")) for response in answer["Responses"]]
+        return [_result(response.get("Error")) for response in answer["Responses"]]
 
     def _settle_statement(self, order: Order) -> "BatchStatementRequestTypeDef":
         outcome = {
@@ -118,14 +115,16 @@ def to_order(item: Mapping[str, Any]) -> Order:
 def to_item(order: Order) -> dict[str, Any]:
     """Write an order as an item of the table."""
     document = order.model_dump(mode="json", exclude_none=True)
+    if order.trace_header:
+        document["trace_header"] = order.trace_header
     if order.status is Status.PENDING:
         document["pending_bucket"] = str(order.order_id)[0]
     return {name: _to_attribute(value) for name, value in document.items()}
 
 
-def _fault(error: Mapping[str, Any] | None) -> Exception | None:
+def _result(error: Mapping[str, Any] | None) -> bool | Exception:
     if error is None:
-        return None
+        return True
     if error["Code"] != "ConditionalCheckFailed":
         return OrderNotSettled(error["Code"])
-    return None if "Item" in error else OrderNotFound()
+    return False if "Item" in error else OrderNotFound()

@@ -1,39 +1,52 @@
-"""Settling orders: charge each one, and record what came of it with few calls to DynamoDB."""
+"""Settling orders: charge each one, record what came of it with few calls to DynamoDB, and tell metrics and traces."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
-from shared.observability import logger
+from aws_lambda_powertools.metrics import MetricUnit
+
+from shared import tracing
+from shared.observability import logger, metrics
 from shared.order import Order
 from shared.order_table import STATEMENTS_PER_CALL
 from shared.payment import Declined, PaymentGateway
+from shared.tracing import PaymentSegment
+
+if TYPE_CHECKING:
+    from mypy_boto3_xray import XRayClient
 
 
 class Outcomes(Protocol):
     """Where outcomes are recorded: the orders table."""
 
-    def settle(self, orders: Sequence[Order]) -> list[Exception | None]: ...
+    name: str
+
+    def settle(self, orders: Sequence[Order]) -> list[bool | Exception]: ...
 
 
 class Settlement:
-    """Settles the orders of one batch, all at once: a thousand payments take as long as one.
+    """Settles the orders of one batch, all at once: a thousand payments take as long as one."""
 
-    `counts` tells how many orders were settled how, each outcome by the name of its metric.
-    """
-
-    def __init__(self, outcomes: Outcomes, gateway: PaymentGateway) -> None:
-        self.counts: Counter[str] = Counter()
+    def __init__(self, outcomes: Outcomes, gateway: PaymentGateway, xray: "XRayClient") -> None:
         self._gateway = gateway
+        self._xray = xray
         self._writer = _CoalescingWriter(outcomes)
+        self._aws = {"operation": "BatchExecuteStatement", "table_name": outcomes.name}
         self._settling: dict[UUID, asyncio.Task[None]] = {}
+        self._attempts: list[PaymentSegment] = []
+        self._settled: list[Order] = []
+        self._seconds_to_settle: list[float] = []
 
-    async def settle(self, order: Order) -> None:
+    async def settle(self, order: Order, queued_at: float) -> None:
         """Charge an order and record the outcome. An order that comes twice is settled once, for both.
+
+        `queued_at` is when the order began to wait for it, in epoch seconds.
 
         Raises
         ------
@@ -43,23 +56,43 @@ class Settlement:
             The outcome is not recorded. To settle the order again is safe: nobody is charged twice.
         """
         if order.order_id not in self._settling:
-            self._settling[order.order_id] = asyncio.create_task(self._settle(order))
+            self._settling[order.order_id] = asyncio.create_task(self._settle(order, queued_at))
         await self._settling[order.order_id]
 
-    async def _settle(self, order: Order) -> None:
+    def report(self) -> None:
+        """Tell metrics and X-Ray what became of the orders, once all are settled or failed."""
+        for status, count in Counter(order.status for order in self._settled).items():
+            metrics.add_metric(name=f"Payments{status.capitalize()}", unit=MetricUnit.Count, value=count)
+        for seconds in self._seconds_to_settle:
+            metrics.add_metric(name="TimeToSettle", unit=MetricUnit.Seconds, value=seconds)
+        tracing.send(self._xray, self._attempts)
+
+    async def _settle(self, order: Order, queued_at: float) -> None:
+        attempt = PaymentSegment(order, queued_at)
+        self._attempts.append(attempt)
+        names = {"order_id": str(order.order_id), "trace_id": order.trace_id}
         try:
             with self._writer.expecting_one():
-                recorded = self._writer.add(await self._charge(order))
-            settled = await recorded
+                settled = await self._charge(order, attempt)
+                recorded = self._writer.add(settled)
+            with attempt.subsegment("DynamoDB", namespace="aws", aws=self._aws):
+                is_first = await recorded
         except Exception as error:
-            logger.warning("Payment failed", order_id=str(order.order_id), reason=f"{type(error).__name__}: {error}")
+            logger.warning("Payment failed", extra=names | {"reason": f"{type(error).__name__}: {error}"})
             raise
-        self.counts[f"Payments{settled.status.capitalize()}"] += 1
-        logger.info("Payment settled", order_id=str(order.order_id), status=settled.status)
+        attempt.order = settled
+        if is_first:
+            self._settled.append(settled)
+            self._seconds_to_settle.append(time.time() - order.created_at.timestamp())
+        message = "Payment settled" if is_first else "Payment was settled before"
+        logger.info(message, extra=names | {"status": settled.status})
 
-    async def _charge(self, order: Order) -> Order:
+    async def _charge(self, order: Order, attempt: PaymentSegment) -> Order:
         try:
-            receipt = await self._gateway.charge(order_id=order.order_id, amount=order.total, currency=order.currency)
+            with attempt.subsegment("payment gateway", error=Declined, namespace="remote"):
+                receipt = await self._gateway.charge(
+                    order_id=order.order_id, amount=order.total, currency=order.currency
+                )
         except Declined as decline:
             return order.declined(str(decline))
         return order.processed(receipt.payment_id)
@@ -77,7 +110,7 @@ class _CoalescingWriter:
         self._thread = ThreadPoolExecutor(max_workers=1)
         self._calls: set[asyncio.Task[None]] = set()
         self._expected = 0
-        self._waiting: list[tuple[Order, asyncio.Future[Order]]] = []
+        self._waiting: list[tuple[Order, asyncio.Future[bool]]] = []
 
     @contextmanager
     def expecting_one(self) -> Iterator[None]:
@@ -90,9 +123,9 @@ class _CoalescingWriter:
             if self._expected == 0:
                 self._flush()
 
-    def add(self, order: Order) -> asyncio.Future[Order]:
-        """Have an outcome recorded; what is returned can be awaited and raises why it is not."""
-        recorded: asyncio.Future[Order] = asyncio.get_running_loop().create_future()
+    def add(self, order: Order) -> asyncio.Future[bool]:
+        """Have an outcome recorded; to await what is returned tells what OrderTable.settle says of it."""
+        recorded: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append((order, recorded))
         if len(self._waiting) == STATEMENTS_PER_CALL:
             self._flush()
@@ -105,15 +138,15 @@ class _CoalescingWriter:
             self._calls.add(call)  # the event loop itself keeps only a weak reference
             call.add_done_callback(self._calls.discard)
 
-    async def _record(self, group: list[tuple[Order, asyncio.Future[Order]]]) -> None:
+    async def _record(self, group: list[tuple[Order, asyncio.Future[bool]]]) -> None:
         orders = [order for order, _ in group]
-        faults: Sequence[Exception | None]
+        results: Sequence[bool | Exception]
         try:
-            faults = await asyncio.get_running_loop().run_in_executor(self._thread, self._outcomes.settle, orders)
+            results = await asyncio.get_running_loop().run_in_executor(self._thread, self._outcomes.settle, orders)
         except Exception as error:  # noqa: BLE001  # whatever it is, each of the orders has to hear of it
-            faults = [error] * len(group)
-        for (order, recorded), fault in zip(group, faults, strict=True):
-            if fault:
-                recorded.set_exception(fault)
+            results = [error] * len(group)
+        for (_, recorded), result in zip(group, results, strict=True):
+            if isinstance(result, Exception):
+                recorded.set_exception(result)
             else:
-                recorded.set_result(order)
+                recorded.set_result(result)

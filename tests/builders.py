@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import secrets
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -11,6 +13,7 @@ from uuid import UUID
 from shared.order import NewOrder, Order
 from shared.order_table import OrderNotSettled, to_item
 from shared.payment import Declined, GatewayUnavailable, Receipt
+from tests.xray_documents import validated
 
 VALID = {"customer_id": "c-42", "currency": "BRL", "items": [{"sku": "KB-75", "quantity": 2, "unit_price": "349.90"}]}
 
@@ -29,9 +32,15 @@ def an_item(**changes: object) -> dict[str, Any]:
     return {"sku": "KB-75", "quantity": 2, "unit_price": "349.90", **changes}
 
 
-def an_order(total: str = "699.80") -> Order:
-    """Place an order of one article at a price."""
-    return Order.place(NewOrder.model_validate({**VALID, "items": [an_item(quantity=1, unit_price=total)]}))
+def an_order(total: str = "699.80", *, sampled: bool | None = None) -> Order:
+    """Place an order of one article at a price; in a trace of its own, sampled or not, if that is said."""
+    new_order = NewOrder.model_validate({**VALID, "items": [an_item(quantity=1, unit_price=total)]})
+    return Order.place(new_order, None if sampled is None else a_trace_header(sampled=sampled))
+
+
+def a_trace_header(*, sampled: bool) -> str:
+    trace_id = f"1-{int(time.time()):08x}-{secrets.token_hex(12)}"
+    return f"Root={trace_id};Parent={secrets.token_hex(8)};Sampled={int(sampled)}"
 
 
 def a_request(method: str, path: str, body: object = None, **changes: object) -> dict[str, Any]:
@@ -88,16 +97,38 @@ class Gateway:
 class Table:
     """A table that takes outcomes, or fails as told."""
 
+    name: str = "orders"
     calls: list[list[Order]] = field(default_factory=list)
     throttled: set[UUID] = field(default_factory=set)
     outage: Exception | None = None
 
-    def settle(self, orders: Sequence[Order]) -> list[Exception | None]:
+    def settle(self, orders: Sequence[Order]) -> list[bool | Exception]:
         self.calls.append(list(orders))
         if self.outage:
             raise self.outage
-        return [OrderNotSettled("ThrottlingError") if order.order_id in self.throttled else None for order in orders]
+        return [OrderNotSettled("ThrottlingError") if order.order_id in self.throttled else True for order in orders]
 
     @property
     def settled(self) -> list[Order]:
         return [order for call in self.calls for order in call]
+
+
+@dataclass
+class XRay:
+    """An X-Ray that checks what it takes, or fails as told."""
+
+    calls: list[list[dict[str, Any]]] = field(default_factory=list)
+    outage: Exception | None = None
+    refuses: bool = False
+
+    def put_trace_segments(self, *, TraceSegmentDocuments: list[str]) -> dict[str, Any]:  # noqa: N803  # AWS's name
+        documents = [validated(document) for document in TraceSegmentDocuments]
+        self.calls.append(documents)
+        if self.outage:
+            raise self.outage
+        refused = documents if self.refuses else []
+        return {"UnprocessedTraceSegments": [{"Id": document["id"], "Message": "refused"} for document in refused]}
+
+    @property
+    def segments(self) -> list[dict[str, Any]]:
+        return [document for call in self.calls for document in call]

@@ -6,6 +6,7 @@ ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",  # nothing secret: DynamoDB Local takes any
     "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_LAMBDA_FUNCTION_NAME": "order-processor-test",
     "ORDERS_TABLE": "orders",
     "PAYMENT_DELAY_SECONDS": "0",
     "POWERTOOLS_SERVICE_NAME": "order-processor",

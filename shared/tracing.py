@@ -1,0 +1,200 @@
+"""X-Ray: the trace header that an order carries, and the segments that join its payments to its trace.
+
+X-Ray does not follow an item through DynamoDB Streams. So CreateOrder stores its own place in the trace with the order,
+and whoever settles the order sends a complete segment that continues from there. No other file knows X-Ray.
+"""
+
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Self
+
+import boto3
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_xray_sdk.core import xray_recorder
+from aws_xray_sdk.core.models.segment import Segment
+from aws_xray_sdk.core.models.traceid import TraceId
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shared.observability import logger, metrics, tracer
+from shared.order import Order
+
+if TYPE_CHECKING:
+    from mypy_boto3_xray import XRayClient
+
+# Where Lambda's Python runtime keeps the trace header of the invocation ("Lambda environment variables").
+HEADER_VARIABLE = "_X_AMZN_TRACE_ID"
+# "PutTraceSegments", AWS X-Ray API Reference: a call takes up to 50 documents (of up to 64 kB; ours have about 1).
+DOCUMENTS_PER_CALL = 50
+LONGEST_MESSAGE = 200
+
+_ROOT = re.compile(r"1-[0-9a-f]{8}-[0-9a-f]{24}")
+_ID = re.compile(r"[0-9a-f]{16}")
+
+
+@dataclass(frozen=True)
+class TraceHeader:
+    """A place in a trace: the trace, the segment to continue from, the decision ("AWS X-Ray concepts")."""
+
+    trace_id: str
+    parent_id: str | None
+    sampled: bool
+
+    @classmethod
+    def parse(cls, header: str | None) -> Self | None:
+        """Read a header; None if it names no trace. What X-Ray adds beside (Lineage, Self) is left out.
+
+        Without a decision (`Sampled` absent or `?`) the trace counts as not sampled.
+        """
+        fields = dict(field.strip().partition("=")[::2] for field in (header or "").split(";"))
+        trace_id, parent_id = fields.get("Root", ""), fields.get("Parent", "")
+        if not _ROOT.fullmatch(trace_id):
+            return None
+        return cls(trace_id, parent_id if _ID.fullmatch(parent_id) else None, fields.get("Sampled") == "1")
+
+    def __str__(self) -> str:
+        parent = f"Parent={self.parent_id};" if self.parent_id else ""
+        return f"Root={self.trace_id};{parent}Sampled={int(self.sampled)}"
+
+
+def current_header() -> str | None:
+    """Where the running invocation is in its trace, for an order to carry; None outside a trace."""
+    header = TraceHeader.parse(os.environ.get(HEADER_VARIABLE))
+    if header is None:
+        return None
+    subsegment = xray_recorder.current_subsegment()
+    # In a trace that is not sampled, subsegments are placeholders.
+    if subsegment and subsegment.trace_id == header.trace_id:
+        header = replace(header, parent_id=subsegment.id)
+    return str(header)
+
+
+@contextmanager
+def shown_if_it_fails(name: str) -> Iterator[None]:
+    """Add a subsegment only if what it holds fails; without the exception, which may quote the client's data."""
+    start_time = time.time()
+    try:
+        yield
+    except Exception:
+        with xray_recorder.in_subsegment(name) as subsegment:
+            if subsegment:
+                subsegment.start_time = start_time
+                subsegment.add_error_flag()
+        raise
+
+
+def starts_trace[**P, R](handler: Callable[P, R]) -> Callable[P, R]:
+    """Start a trace where nobody has: outside AWS. In Lambda each invocation has one, with the function's segment."""
+
+    @wraps(handler)
+    def traced(*args: P.args, **kwargs: P.kwargs) -> R:
+        if tracer.disabled or HEADER_VARIABLE in os.environ:
+            return handler(*args, **kwargs)
+        segment = Segment(os.environ["AWS_LAMBDA_FUNCTION_NAME"], traceid=TraceId().to_id())
+        segment.origin = "AWS::Lambda::Function"  # type: ignore[attr-defined]  # every attribute becomes a field
+        os.environ[HEADER_VARIABLE] = str(TraceHeader(segment.trace_id, segment.id, sampled=True))
+        try:
+            return handler(*args, **kwargs)
+        except Exception:
+            segment.add_fault_flag()
+            raise
+        finally:
+            del os.environ[HEADER_VARIABLE]
+            segment.close()
+            xray_recorder.emitter.send_entity(segment)
+
+    return traced
+
+
+class PaymentSegment:
+    """One attempt to settle an order, as a segment of the order's own trace.
+
+    `queued_at` is when the order was written to the stream, in epoch seconds.
+    """
+
+    def __init__(self, order: Order, queued_at: float, clock: Callable[[], float] = time.time) -> None:
+        self.order = order
+        self._clock = clock
+        received_at = clock()
+        self._start_time = min(queued_at, received_at)
+        self._flags: dict[str, bool] = {}
+        self._subsegments: list[dict[str, Any]] = []
+        self._add("stream wait", self._start_time, received_at)
+
+    @contextmanager
+    def subsegment(self, name: str, error: type[Exception] | None = None, **fields: object) -> Iterator[None]:
+        """Time a part of the attempt. An exception is shown as a fault, or as an error if it is of that type."""
+        start_time = self._clock()
+        try:
+            yield
+        except Exception as exception:
+            flags = {"error" if error and isinstance(exception, error) else "fault": True}
+            self._flags |= flags
+            cause = {"id": _new_id(), "type": type(exception).__name__, "message": str(exception)[:LONGEST_MESSAGE]}
+            self._add(name, start_time, self._clock(), **fields, **flags, cause={"exceptions": [cause]})
+            raise
+        self._add(name, start_time, self._clock(), **fields)
+
+    def document(self) -> str | None:
+        """The document ("X-Ray segment documents", AWS X-Ray Developer Guide); None if the order is not sampled."""
+        header = TraceHeader.parse(self.order.trace_header)
+        if header is None or not header.sampled:
+            return None
+        segment = {
+            "name": os.environ["AWS_LAMBDA_FUNCTION_NAME"],
+            "id": _new_id(),
+            "trace_id": header.trace_id,
+            **({"parent_id": header.parent_id} if header.parent_id else {}),
+            "start_time": self._start_time,
+            "end_time": self._subsegments[-1]["end_time"],
+            "origin": "AWS::Lambda::Function",
+            "annotations": {"order_id": str(self.order.order_id), "status": self.order.status},
+            **self._flags,
+            "subsegments": self._subsegments,
+        }
+        return json.dumps(segment)
+
+    def _add(self, name: str, start_time: float, end_time: float, **fields: object) -> None:
+        end_time = max(start_time, end_time)  # a clock that is set back ends nothing before its start
+        self._subsegments.append(
+            {"name": name, "id": _new_id(), "start_time": start_time, "end_time": end_time, **fields}
+        )
+
+
+def _new_id() -> str:
+    return os.urandom(8).hex()
+
+
+def client() -> "XRayClient":
+    """X-Ray's API, with a patience that leaves the invocation its time."""
+    config = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 1})
+    return boto3.client("xray", config=config)
+
+
+def send(client: "XRayClient", segments: Sequence[PaymentSegment]) -> None:
+    """Send the sampled segments. What X-Ray does not take is logged and counted, and changes nothing else.
+
+    Not through the daemon: for an invocation that is itself not sampled, Lambda may not run it.
+    """
+    documents = [document for segment in segments if (document := segment.document())]
+    undelivered = 0
+    for start in range(0, len(documents), DOCUMENTS_PER_CALL):
+        try:
+            answer = client.put_trace_segments(TraceSegmentDocuments=documents[start : start + DOCUMENTS_PER_CALL])
+        except (BotoCoreError, ClientError) as error:
+            # Of an outage one call is enough to know, and to wait for.
+            undelivered += len(documents) - start
+            logger.warning("Traces not delivered", reason=str(error), segments=len(documents) - start)
+            break
+        refused = answer["UnprocessedTraceSegments"]
+        if refused:
+            undelivered += len(refused)
+            logger.warning("Traces refused", reason=str(refused[0].get("Message")), segments=len(refused))
+    if documents:
+        metrics.add_metric(name="TracesUndelivered", unit=MetricUnit.Count, value=undelivered)

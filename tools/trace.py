@@ -1,0 +1,173 @@
+"""Draws the waterfall of an order's trace, from its request to its settled payment: `npm run trace -- ORDER_ID`."""
+
+import argparse
+import io
+import json
+import re
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import boto3
+import requests
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from rich.console import Console
+
+from local import service
+from local.child_process import LocalRunFailed
+from local.environment import API_PORT, XRAY_PORT
+from shared.order import OrderNotFound
+from shared.order_table import OrderTable
+from shared.tracing import TraceHeader
+from tools.waterfall import draw, is_complete
+
+if TYPE_CHECKING:
+    from mypy_boto3_xray import XRayClient
+
+POLL_SECONDS = 0.5
+SVG_CHARACTERS = 120
+
+
+class TraceNotShown(Exception):
+    """There is nothing to draw; the message says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class LocalOrders:
+    """The orders and traces of `npm start`."""
+
+    port: int
+    xray_port: int
+
+    def find(self, order_id: UUID) -> tuple[str, str | None]:
+        """The order's status and the id of its trace."""
+        try:
+            response = requests.get(f"http://127.0.0.1:{self.port}/orders/{order_id}", timeout=10)
+        except requests.ConnectionError:
+            message = f"No local run answers on port {self.port}: start it with `npm start`, or name a --stage."
+            raise TraceNotShown(message) from None
+        if response.status_code == requests.codes.not_found:
+            raise OrderNotFound
+        order = response.json()
+        return order["status"], order.get("trace_id")
+
+    def xray(self) -> "XRayClient":
+        endpoint_url = f"http://127.0.0.1:{self.xray_port}"
+        keys = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
+        return boto3.client("xray", endpoint_url=endpoint_url, region_name="us-east-1", **keys)
+
+
+class DeployedOrders:
+    """The orders and traces of a deployed stage, read with the caller's own credentials."""
+
+    def __init__(self, stage: str) -> None:
+        provider = service.load(stage)["provider"]
+        self._region: str = provider["region"]
+        client = boto3.client("dynamodb", region_name=self._region)
+        self._orders = OrderTable(provider["environment"]["ORDERS_TABLE"], client)
+
+    def find(self, order_id: UUID) -> tuple[str, str | None]:
+        """The order's status and the id of its trace, if that is sampled."""
+        order = self._orders.get(order_id)
+        header = TraceHeader.parse(order.trace_header)
+        return order.status, header.trace_id if header and header.sampled else None
+
+    def xray(self) -> "XRayClient":
+        return boto3.client("xray", region_name=self._region)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Draw, or say in a line why there is nothing to draw."""
+    options = _options(arguments)
+    console = Console(stderr=True)
+    try:
+        with console.status("Looking for the order …"):
+            orders = DeployedOrders(options.stage) if options.stage else LocalOrders(options.port, options.xray_port)
+            status, documents = _wait(orders, options, console)
+    except OrderNotFound:
+        return _fail(f"There is no order {options.order_id} {_where(options)}.")
+    except NoCredentialsError:
+        return _fail("AWS has no credentials of yours: set them with `aws configure`, or in the environment.")
+    except (BotoCoreError, ClientError, LocalRunFailed, TraceNotShown) as error:
+        return _fail(str(error))
+    try:
+        _show(options, status, documents)
+    except OSError as error:
+        return _fail(f"The picture cannot be written: {error}.")
+    return 0
+
+
+def _wait(orders: LocalOrders | DeployedOrders, options: argparse.Namespace, console: Console) -> tuple[str, list[Any]]:
+    """Read the trace until it is complete, or the time is up."""
+    deadline = time.monotonic() + options.wait
+    with console.status("") as progress:
+        while True:
+            status, trace_id = orders.find(options.order_id)
+            if trace_id is None:
+                raise TraceNotShown(f"Order {options.order_id} was not sampled: X-Ray has no trace of it.")
+            documents = _documents(orders.xray(), trace_id)
+            left = deadline - time.monotonic()
+            if is_complete(documents, str(options.order_id)):
+                return status, documents
+            if left < 0:
+                break
+            progress.update(f"The order is {status}, its trace not complete; waiting {left:.0f} s more at most …")
+            time.sleep(POLL_SECONDS)
+    if not documents:
+        raise TraceNotShown(f"X-Ray has nothing of trace {trace_id} after {options.wait:.0f} s.")
+    console.print(
+        f"Not complete after {options.wait:.0f} s: the order is {status}. This is what there is of its trace."
+    )
+    return status, documents
+
+
+def _documents(client: "XRayClient", trace_id: str) -> list[dict[str, Any]]:
+    pages = client.get_paginator("batch_get_traces").paginate(TraceIds=[trace_id])
+    segments = [segment for page in pages for trace in page["Traces"] for segment in trace["Segments"]]
+    return [json.loads(segment["Document"]) for segment in segments]
+
+
+def _show(options: argparse.Namespace, status: str, documents: Sequence[dict[str, Any]]) -> None:
+    if options.json:
+        print(json.dumps(documents, indent=2))
+        return
+    title = f"Order {options.order_id} · {status} · trace {documents[0]['trace_id']}"
+    console = Console()
+    console.print(draw(title, documents, console.width))
+    if options.svg:
+        recorder = Console(record=True, file=io.StringIO(), width=SVG_CHARACTERS)
+        recorder.print(draw(title, documents, SVG_CHARACTERS))
+        svg = recorder.export_svg(title=f"npm run trace -- {options.order_id}", unique_id="trace")
+        # Without the fonts that Rich would have the reader's browser fetch.
+        options.svg.write_text(re.sub(r"@font-face {.*?}\s*", "", svg, flags=re.DOTALL))
+
+
+def _where(options: argparse.Namespace) -> str:
+    return f"in stage {options.stage}" if options.stage else f"in the local run on port {options.port}"
+
+
+def _fail(message: str) -> int:
+    print(message, file=sys.stderr)
+    return 1
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="npm run trace --", description=__doc__)
+    parser.add_argument("order_id", type=UUID, help="the order's id")
+    parser.add_argument(
+        "--stage", choices=["dev", "prod"], help="ask AWS for an order of this stage, not the local run"
+    )
+    parser.add_argument("--svg", type=Path, metavar="FILE", help="also write the picture to a file")
+    parser.add_argument("--json", action="store_true", help="print X-Ray's documents instead of the picture")
+    parser.add_argument("--wait", type=float, default=60, metavar="SECONDS", help="at most so long (default: 60)")
+    parser.add_argument("--port", type=int, default=API_PORT, help="of the local API (default: %(default)s)")
+    parser.add_argument("--xray-port", type=int, default=XRAY_PORT, help="of the local X-Ray (default: %(default)s)")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,135 @@
+"""An order's trace as a waterfall: which part of the service worked on it when, and for how long."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+SHORTEST_BAR_CHARACTERS = 12
+EIGHTHS = " ▏▎▍▌▋▊▉█"
+STREAM_WAIT, GATEWAY = "stream wait", "payment gateway"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One segment or subsegment, where it stands in the tree."""
+
+    depth: int
+    document: dict[str, Any]
+
+    @property
+    def start(self) -> float:
+        return float(self.document["start_time"])
+
+    @property
+    def end(self) -> float:
+        """What is still in progress has no end yet."""
+        return float(self.document.get("end_time", self.start))
+
+    @property
+    def style(self) -> str:
+        if self.document.get("fault"):
+            return "red"
+        if self.document.get("error") or self.document.get("throttle"):
+            return "yellow"
+        return "cyan" if self.document["name"] == STREAM_WAIT else "green"
+
+    @property
+    def name(self) -> str:
+        """The name, with what an AWS service did, or what a request asked and got."""
+        aws, http = self.document.get("aws", {}), self.document.get("http", {})
+        does = [aws.get("operation"), aws.get("table_name")] if self.document.get("namespace") == "aws" else []
+        asks = [http.get("request", {}).get("method")] if http.get("request") else []
+        return " ".join([self.document["name"], *(str(word) for word in does + asks if word)])
+
+
+def rows(documents: Sequence[dict[str, Any]]) -> list[Row]:
+    """The trace's parts, each below what it belongs to, in the order of their beginning.
+
+    Subsegments come within their segment's document or as documents of their own. Left out is what X-Ray infers of a
+    service that sends no segments itself: the subsegment of its caller says it already.
+    """
+    children: dict[str | None, list[dict[str, Any]]] = {}
+    ids = {document["id"] for document in documents for document in _with_subsegments(document)}
+    for document in documents:
+        if not document.get("inferred"):
+            parent = document.get("parent_id")
+            children.setdefault(parent if parent in ids else None, []).append(document)
+
+    def below(parent: str | None, embedded: Sequence[dict[str, Any]], depth: int) -> Iterator[Row]:
+        for document in sorted([*children.get(parent, []), *embedded], key=lambda each: each["start_time"]):
+            yield Row(depth, document)
+            yield from below(document["id"], document.get("subsegments", []), depth + 1)
+
+    return list(below(None, [], 0))
+
+
+def _with_subsegments(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield document
+    for subsegment in document.get("subsegments", []):
+        yield from _with_subsegments(subsegment)
+
+
+def is_complete(documents: Sequence[dict[str, Any]], order_id: str) -> bool:
+    """Whether the trace shows the order from its request to its settled payment, and nothing is still in progress."""
+    all_rows = rows(documents)
+    settled = any(_attempt_of(document, order_id) != "PENDING" for document in documents)
+    roots = [row for row in all_rows if row.depth == 0 and "parent_id" not in row.document]
+    orphans = [row for row in all_rows if row.depth == 0 and "parent_id" in row.document]
+    return settled and len(roots) == 1 and not orphans and not any(row.document.get("in_progress") for row in all_rows)
+
+
+def _attempt_of(document: dict[str, Any], order_id: str) -> str:
+    """The order's status after an attempt to settle it; PENDING for any other document."""
+    annotations = document.get("annotations", {})
+    is_attempt = annotations.get("order_id") == order_id and document.get("type") != "subsegment"
+    return str(annotations.get("status")) if is_attempt else "PENDING"
+
+
+def draw(title: str, documents: Sequence[dict[str, Any]], width: int) -> Table:
+    """The picture, in so many characters if what has to be told leaves its bars enough of them."""
+    all_rows = rows(documents)
+    bar_characters = max(width - max(2 * row.depth + len(row.name) for row in all_rows) - 22, SHORTEST_BAR_CHARACTERS)
+    first = min(row.start for row in all_rows)
+    total = max(max(row.end for row in all_rows) - first, 0.001)
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, caption_justify="left"
+    )
+    table.caption = _totals(all_rows, total)
+    table.add_column("", no_wrap=True)
+    table.add_column("start", justify="right", no_wrap=True)
+    table.add_column("took", justify="right", no_wrap=True)
+    table.add_column(f"0{_duration(total):>{bar_characters - 1}}", no_wrap=True, width=bar_characters)
+    for row in all_rows:
+        name = Text("  " * row.depth + row.name, style=row.style if row.style in {"red", "yellow"} else "")
+        bar = Text(_bar((row.start - first) / total, (row.end - first) / total, bar_characters), style=row.style)
+        table.add_row(name, _duration(row.start - first), _duration(row.end - row.start), bar)
+    return table
+
+
+def _totals(all_rows: Sequence[Row], total: float) -> str:
+    """The request, then the first attempt's wait and the last one's payment, and the whole."""
+    waits = [row for row in all_rows if row.document["name"] == STREAM_WAIT]
+    payments = [row for row in all_rows if row.document["name"] == GATEWAY]
+    request = next(row for row in all_rows if row.depth == 0)
+    parts = [f"request {_duration(request.end - request.start)}"]
+    parts += [f"wait {_duration(row.end - row.start)}" for row in waits[:1]]
+    parts += [f"payment {_duration(row.end - row.start)}" for row in payments[-1:]]
+    parts += [f"{len(waits)} attempts"] if len(waits) > 1 else []
+    return " · ".join([*parts, f"end to end {_duration(total)}"])
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.2f} s"
+
+
+def _bar(start: float, end: float, characters: int) -> str:
+    """A bar between two fractions of so many characters, of an eighth of one at least: nothing is invisible.
+
+    Blocks grow from the left of a character alone, so a bar begins with the character that its start falls into.
+    """
+    cell = min(int(start * characters), characters - 1)
+    eighths = max(round((end - start) * characters * 8), 1)
+    return " " * cell + "█" * (eighths // 8) + EIGHTHS[eighths % 8].strip()
