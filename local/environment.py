@@ -1,0 +1,29 @@
+"""The environment of the local run: nothing in it can reach AWS."""
+
+import os
+
+DYNAMODB_PORT = 8000
+
+
+def environment(dynamodb_port: int = DYNAMODB_PORT) -> dict[str, str]:
+    """Of every local process: all of AWS is DynamoDB Local, and the credentials are dummies, whatever the caller has.
+
+    AWS_ENDPOINT_URL is every service's endpoint ("Service-specific endpoints", AWS SDKs and Tools Reference Guide).
+    """
+    own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return own | {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{dynamodb_port}",
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "LOCAL_DYNAMODB_PORT": str(dynamodb_port),
+        "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
+        "POWERTOOLS_TRACE_DISABLED": "true",  # there is no X-Ray daemon
+        "NODE_NO_WARNINGS": "1",
+        "SLS_INTERACTIVE_SETUP_ENABLE": "0",
+    }

@@ -1,0 +1,29 @@
+"""Invoke a function of serverless-offline, as with AWS Lambda's Invoke ("Invoke", AWS Lambda API Reference)."""
+
+import http.client
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from local.stream_mapping import FunctionError, FunctionNotInvoked
+
+
+def invoke(event: Mapping[str, Any], *, port: int, function_name: str, timeout_seconds: float) -> dict[str, Any] | None:
+    """Answer what the function does; FunctionError when it fails, or takes longer than the timeout."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_seconds)
+    try:
+        try:
+            connection.connect()
+        except OSError as error:
+            raise FunctionNotInvoked(f"Lambda's endpoint is away: {error}") from error
+        connection.request("POST", f"/2015-03-31/functions/{function_name}/invocations", json.dumps(event))
+        response = connection.getresponse()
+        answer: dict[str, Any] | None = json.loads(response.read() or "null")
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise FunctionError(f"no answer: {error or type(error).__name__}") from error
+    finally:
+        connection.close()
+    if response.status == http.HTTPStatus.OK and not response.headers["X-Amz-Function-Error"]:
+        return answer
+    fault = answer or {}
+    raise FunctionError(fault.get("errorMessage") or fault.get("Message") or f"HTTP {response.status}")

@@ -1,0 +1,134 @@
+"""The API, DynamoDB Local and the stream's event source mapping, started together, watched, and ended together."""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local import service as serverless_yml
+from local.child_process import LocalRunFailed
+from local.dynamodb import DynamoDBLocal
+from local.lambda_endpoint import invoke
+from local.serverless_offline import ServerlessOffline
+from local.stream_mapping import MappingSettings, StreamMapping, UnsupportedMapping
+
+WATCH_SECONDS = 0.2
+ANSWER_MARGIN_SECONDS = 5
+STREAM_FUNCTION = "processPayment"
+READY = """Ready in {:.0f} s: POST an order, then GET it: PENDING, seconds later PROCESSED. Ctrl-C ends everything.
+
+  curl -i http://127.0.0.1:{}/orders -H 'Content-Type: application/json' -d \
+'{{"customer_id": "c-42", "items": [{{"sku": "KB-75", "quantity": 2, "unit_price": "349.90"}}]}}'
+"""
+
+
+class Stopped(Exception):
+    """The local run was asked to end."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The ports it listens on."""
+
+    api: int
+    functions: int
+    dynamodb: int
+
+
+class LocalRun:
+    """Runs until it is asked to end, our parent dies, or a part ends by itself; then nothing of it is left."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self._is_asked_to_end = False
+        self._stop = threading.Event()
+        self._parent = os.getppid()
+        logs = logging.Handler()
+        logs.emit = lambda record: self.say(f"Stream mapping: {record.getMessage()}")  # type: ignore[method-assign]
+        logging.getLogger("local.stream_mapping").addHandler(logs)
+
+    def run(self) -> None:
+        """Start every part, say that they are ready, and watch them until the end: Stopped, or LocalRunFailed."""
+        began = time.monotonic()
+        with ExitStack() as parts:
+            dynamodb = DynamoDBLocal(port=self._ports.dynamodb)
+            parts.callback(dynamodb.stop)
+            pool = parts.enter_context(ThreadPoolExecutor())
+            parts.callback(self._stop.set)  # before anything ends, so that nothing complains of it
+            service, _ = self._results(pool.submit(serverless_yml.load), pool.submit(dynamodb.start))
+
+            offline = ServerlessOffline(api_port=self._ports.api, lambda_port=self._ports.functions, say=self.say)
+            parts.callback(offline.kill)
+            parts.callback(self._stop.set)
+            paths = serverless_yml.get_paths(service)
+            self._results(*(pool.submit(offline.wait_for_answer, path, self._stop) for path in paths))
+
+            mapping = pool.submit(self._stream_mapping(service).run, self._stop)
+            offline.show(kept=False)
+            self.say(READY.format(time.monotonic() - began, self._ports.api))
+            self._watch(dynamodb, offline, mapping)
+
+    def end(self, *_: object) -> None:
+        """Ask it to end; a signal handler, which must not take a lock that what it interrupts may hold."""
+        self._is_asked_to_end = True
+
+    def say(self, line: str) -> None:
+        """Print the line, unless the end has begun; whoever closes our output ends us."""
+        if self._is_asked_to_end or self._stop.is_set():
+            return
+        try:
+            print(line, flush=True)
+        except OSError:
+            self.end()
+
+    def _stream_mapping(self, service: Mapping[str, Any]) -> StreamMapping:
+        function = serverless_yml.function(service, STREAM_FUNCTION)
+        table = serverless_yml.orders_table_definition(service)["TableName"]
+        try:
+            return StreamMapping(
+                settings=MappingSettings.from_event(serverless_yml.stream_event(service, STREAM_FUNCTION)),
+                client=boto3.client("dynamodbstreams"),
+                stream_arn=boto3.client("dynamodb").describe_table(TableName=table)["Table"]["LatestStreamArn"],
+                function_arn=f"arn:aws:lambda:us-east-1:000000000000:function:{function['name']}",
+                invoke=partial(
+                    invoke,
+                    port=self._ports.functions,
+                    function_name=function["name"],
+                    timeout_seconds=function["timeout"] + ANSWER_MARGIN_SECONDS,
+                ),
+                on_failure=lambda message: self.say(f"Stream mapping: the failure queue would get {message}"),
+            )
+        except (BotoCoreError, ClientError, UnsupportedMapping) as error:
+            raise LocalRunFailed(f"The stream mapping cannot start: {error}") from error
+
+    def _results(self, *futures: Future[Any]) -> list[Any]:
+        """Wait for all, or for the first that fails."""
+        while wait(futures, WATCH_SECONDS, FIRST_EXCEPTION).not_done:
+            self._check()
+            for failed in (future for future in futures if future.done() and future.exception()):
+                failed.result()
+        self._check()
+        return [future.result() for future in futures]
+
+    def _watch(self, dynamodb: DynamoDBLocal, offline: ServerlessOffline, mapping: Future[None]) -> None:
+        while True:
+            self._check()
+            offline.check()
+            if dynamodb.has_ended():
+                raise LocalRunFailed("DynamoDB Local has ended by itself.")
+            if mapping.done():
+                raise LocalRunFailed(f"The stream mapping has ended by itself: {mapping.exception()}")
+            time.sleep(WATCH_SECONDS)
+
+    def _check(self) -> None:
+        if self._is_asked_to_end or os.getppid() != self._parent:
+            raise Stopped

@@ -1,0 +1,67 @@
+"""serverless.yml as the Serverless Framework resolves it, so that nothing local repeats what it says."""
+
+import json
+import re
+import subprocess
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from local.child_process import LocalRunFailed
+from local.environment import environment
+
+ROOT = Path(__file__).parent.parent
+SERVERLESS = str(ROOT / "node_modules" / ".bin" / "serverless")
+RESOLVE_SECONDS = 60
+LAST_WORDS = 300
+
+# Of a table's properties, what CreateTable takes; the others are calls of their own.
+CREATE_TABLE = ("TableName", "AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes")
+
+
+def load() -> dict[str, Any]:
+    """The resolved serverless.yml of the stage dev."""
+    command = [SERVERLESS, "print", "--format", "json"]
+    printed = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=RESOLVE_SECONDS,
+        check=False,
+        process_group=0,  # a Ctrl-C is ours to handle
+    )
+    if printed.returncode != 0:
+        words = " ".join((printed.stdout or printed.stderr).split())
+        raise LocalRunFailed(words.removeprefix("Error: ")[:LAST_WORDS])
+    service: dict[str, Any] = json.loads(printed.stdout)
+    return service
+
+
+def function(service: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """A function's properties, among them its deployed `name`."""
+    properties: dict[str, Any] = service["functions"][key]
+    return properties
+
+
+def get_paths(service: Mapping[str, Any]) -> list[str]:
+    """A path of the API for each of its routes, with some UUID in place of what varies."""
+    events = [event["http"] for each in service["functions"].values() for event in each["events"] if "http" in event]
+    routes = [event.split()[1] if isinstance(event, str) else event["path"] for event in events]
+    return [re.sub(r"{[^}]*}", str(uuid.uuid4()), f"/{route.lstrip('/')}") for route in routes]
+
+
+def stream_event(service: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """The stream event of a function: the properties of its event source mapping."""
+    events: list[dict[str, dict[str, Any]]] = function(service, key)["events"]
+    return next(event["stream"] for event in events if "stream" in event)
+
+
+def orders_table_definition(service: Mapping[str, Any]) -> dict[str, Any]:
+    """The orders table as the arguments of DynamoDB's CreateTable."""
+    properties = service["resources"]["Resources"]["OrdersTable"]["Properties"]
+    stream = properties["StreamSpecification"] | {"StreamEnabled": True}
+    return {name: properties[name] for name in CREATE_TABLE if name in properties} | {"StreamSpecification": stream}

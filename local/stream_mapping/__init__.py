@@ -1,0 +1,25 @@
+"""A local stand-in for Lambda's event source mapping of a DynamoDB stream, by AWS's documented rules.
+
+settings.py     the mapping's properties, from serverless.yml
+mapping.py      follows the stream's shards and runs the lanes
+shard.py        reads one shard to its end, whatever happens to DynamoDB Local meanwhile
+lane.py         the records that wait for one worker
+records.py      a record's shape, filter and lane
+delivery.py     what becomes of a batch: split, retried, given up on
+failure_destination.py  the message about records that were given up on
+"""
+
+from local.stream_mapping.delivery import FunctionError, FunctionNotInvoked, Invoke
+from local.stream_mapping.failure_destination import OnFailure
+from local.stream_mapping.mapping import StreamMapping
+from local.stream_mapping.settings import MappingSettings, UnsupportedMapping
+
+__all__ = [
+    "FunctionError",
+    "FunctionNotInvoked",
+    "Invoke",
+    "MappingSettings",
+    "OnFailure",
+    "StreamMapping",
+    "UnsupportedMapping",
+]

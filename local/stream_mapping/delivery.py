@@ -1,0 +1,149 @@
+"""What becomes of a batch when the function succeeds, fails or reports failures, by AWS's documented rules.
+
+Time, waiting, the function and the on-failure destination come in as arguments: no threads here.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from local.stream_mapping.records import Record, created_at, sequence_number
+from local.stream_mapping.settings import ENDLESS, MappingSettings
+
+Invoke = Callable[[dict[str, Any]], dict[str, Any] | None]
+
+# AWS does not document its backoff; ours is short because somebody sits and waits for it.
+FIRST_BACKOFF_SECONDS = 0.2
+LONGEST_BACKOFF_SECONDS = 5.0
+
+log = logging.getLogger(__name__)
+
+
+class FunctionError(Exception):
+    """The function was invoked and failed: it raised, or timed out. The message goes to the log."""
+
+
+class FunctionNotInvoked(FunctionError):
+    """The function could not be invoked at all: it is away, or throttled."""
+
+
+def backoff_seconds(attempts_before: int) -> float:
+    """How long to wait before the next attempt."""
+    return min(FIRST_BACKOFF_SECONDS * 2.0 ** min(attempts_before, 10), LONGEST_BACKOFF_SECONDS)
+
+
+def first_failure(response: Mapping[str, Any] | None, records: list[Record]) -> int | None:
+    """The index of the first record that the function reports as failed; None when all were processed.
+
+    "Configuring partial batch response with DynamoDB and Lambda": an empty or null response or list is a success; an
+    empty, null or misnamed identifier fails the whole batch, and so does one that is not in it.
+    """
+    if not response:
+        return None
+    positions = {sequence_number(record): index for index, record in enumerate(records)}
+    try:
+        failures = response.get("batchItemFailures") or []
+        return min((positions[failure["itemIdentifier"]] for failure in failures), default=None)
+    except (AttributeError, KeyError, TypeError):
+        raise FunctionError("its response is malformed, or names no record of the batch") from None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch, or what a split or a checkpoint left of one, and what it has cost so far."""
+
+    records: list[Record]
+    retries: int = 0
+    invocations: int = 0
+    missed_invocations: int = 0
+    function_error: bool = False
+
+    def __str__(self) -> str:
+        first, last = sequence_number(self.records[0]), sequence_number(self.records[-1])
+        return f"{len(self.records)} record(s) {first} to {last}"
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Delivers the batches of one lane, one after the other, until every record is processed or given up on.
+
+    The rules are in "Retain discarded records for a DynamoDB event source in Lambda". Where it is silent: the parts of
+    a split batch keep the count of retries that the batch had spent; a report that names the first record splits
+    nothing off, and so spends a retry.
+    """
+
+    settings: MappingSettings
+    invoke: Invoke
+    give_up: Callable[[Batch, str], None]
+    clock: Callable[[], float]
+    wait: Callable[[float], None]
+
+    def deliver(self, records: list[Record]) -> None:
+        """Return when nothing of the batch is left to do; what `wait` raises ends it early."""
+        waiting = deque([Batch(records)])
+        while waiting:
+            batch = self._without_expired(waiting.popleft())
+            if batch.records:
+                waiting.extendleft(reversed(self._attempt(batch)))
+
+    def _without_expired(self, batch: Batch) -> Batch:
+        """The batch without the records at its head that are older than the maximum age, which are given up on."""
+        maximum = self.settings.maximum_record_age_in_seconds
+        if maximum == ENDLESS:
+            return batch
+        ages = (self.clock() - created_at(record) for record in batch.records)
+        expired = next((index for index, age in enumerate(ages) if age <= maximum), len(batch.records))
+        if expired:
+            head = replace(batch, records=batch.records[:expired])
+            log.error("%s given up: older than %d s", head, maximum)
+            self.give_up(head, "RecordAgeExceeded")
+        return replace(batch, records=batch.records[expired:])
+
+    def _attempt(self, batch: Batch) -> list[Batch]:
+        """Invoke the function once; returns what is still to be delivered, in order."""
+        invoked = replace(batch, invocations=batch.invocations + 1, missed_invocations=0)
+        try:
+            response = self.invoke({"Records": batch.records})
+            failed_from = first_failure(response, batch.records) if self.settings.report_batch_item_failures else None
+        except FunctionNotInvoked as error:
+            return self._again_later(batch, str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the batch is not processed
+            # Another error's message may quote an item, and items stay out of the log.
+            reason = str(error) if isinstance(error, FunctionError) else type(error).__name__
+            return self._after_error(replace(invoked, function_error=True), reason)
+        return [] if failed_from is None else self._after_report(replace(invoked, function_error=False), failed_from)
+
+    def _again_later(self, batch: Batch, reason: str) -> list[Batch]:
+        """Not invoked, "it retries until the records expire or exceed the maximum age": no retry is spent."""
+        if not batch.missed_invocations:
+            log.warning("%s: the function cannot be invoked, trying until it can: %s", batch, reason)
+        self.wait(backoff_seconds(batch.missed_invocations))
+        return [replace(batch, missed_invocations=batch.missed_invocations + 1)]
+
+    def _after_error(self, batch: Batch, reason: str) -> list[Batch]:
+        """With bisect "splitting batches doesn't consume the retry quota"; a single record cannot be split."""
+        if not self.settings.bisect_batch_on_function_error or len(batch.records) == 1:
+            return self._retry(batch, reason)
+        log.warning("%s split in two: %s", batch, reason)
+        half = len(batch.records) // 2
+        return [replace(batch, records=batch.records[:half]), replace(batch, records=batch.records[half:])]
+
+    def _after_report(self, batch: Batch, failed_from: int) -> list[Batch]:
+        """What is before the checkpoint is done. To bisect there spends no retry either."""
+        rest = replace(batch, records=batch.records[failed_from:])
+        if not self.settings.bisect_batch_on_function_error or failed_from == 0:
+            return self._retry(rest, "reported as failed")
+        log.warning("%s split off: the %d before are processed", rest, failed_from)
+        return [rest]
+
+    def _retry(self, batch: Batch, reason: str) -> list[Batch]:
+        maximum = self.settings.maximum_retry_attempts
+        if maximum != ENDLESS and batch.retries >= maximum:
+            log.error("%s given up after %d invocation(s): %s", batch, batch.invocations, reason)
+            self.give_up(batch, "RetryAttemptsExhausted")
+            return []
+        log.warning("%s retried (%d): %s", batch, batch.retries + 1, reason)
+        self.wait(backoff_seconds(batch.retries))
+        return [replace(batch, retries=batch.retries + 1)]

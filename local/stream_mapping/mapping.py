@@ -1,0 +1,157 @@
+"""Follows the shards of a DynamoDB stream and has their records delivered, each shard in its lanes."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
+
+from local.stream_mapping.delivery import Delivery, Invoke
+from local.stream_mapping.failure_destination import FailureDestination, OnFailure
+from local.stream_mapping.lane import Lane
+from local.stream_mapping.records import Record, is_wanted, lane_of
+from local.stream_mapping.settings import MappingSettings
+from local.stream_mapping.shard import Outage, Pause, Shard, StartingPosition
+
+DISCOVERY_SECONDS = 0.5  # DynamoDB Local begins a new shard every few hours
+MOST_SHARDS = 1_000  # at once; a thread exists only for a shard that is being read
+
+
+class _Stopping(BaseException):
+    """The mapping ends, the batch stays as it is. Not an Exception, lest it be taken for a failed invocation."""
+
+
+@contextmanager
+def _ending_all(stop: threading.Event) -> Iterator[None]:
+    """Let no thread outlive another's error."""
+    try:
+        yield
+    except BaseException:
+        stop.set()
+        raise
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamMapping:
+    """An event source mapping of one stream to one function ("Using AWS Lambda with Amazon DynamoDB").
+
+    It remembers how far it has come only while it runs. The next run begins at the starting position again and delivers
+    anew what was processed: like AWS's, it delivers at least once, and the function must be idempotent.
+    """
+
+    settings: MappingSettings
+    client: DynamoDBStreamsClient
+    stream_arn: str
+    function_arn: str
+    invoke: Invoke
+    on_failure: OnFailure
+    clock: Callable[[], float] = time.time
+    pause: Pause = threading.Event.wait
+
+    def run(self, stop: threading.Event) -> None:
+        """Deliver until `stop` is set; then return when the invocations under way have ended, with no thread left.
+
+        An error of the mapping itself ends it too: it sets `stop` and is raised.
+        """
+        start = self.settings.starting_position
+        shards: dict[str, Shard] = {}
+        readings: dict[str, Future[None]] = {}
+        outage = Outage()
+        with ThreadPoolExecutor(MOST_SHARDS, "shard") as threads, _ending_all(stop):
+            while not stop.is_set():
+                try:
+                    parents = self._shards_and_parents()
+                except Exception as error:  # noqa: BLE001 - nothing that keeps the stream away may end the mapping
+                    self.pause(stop, outage.goes_on(error))
+                    continue
+                outage.is_over()
+                for shard_id in parents.keys() - shards.keys():
+                    shards[shard_id] = Shard(
+                        shard_id=shard_id,
+                        start=start,
+                        stream_arn=self.stream_arn,
+                        client=self.client,
+                        outage=outage,
+                        pause=self.pause,
+                    )
+                for shard in shards.values():
+                    shard.is_listed = shard.shard_id in parents
+                for shard_id in _ready(parents, readings, start):
+                    readings[shard_id] = threads.submit(self._follow, shards[shard_id], stop)
+                start = "TRIM_HORIZON"  # of shards that appear later, nothing was there when the mapping started
+                self.pause(stop, DISCOVERY_SECONDS)
+        for reading in readings.values():
+            reading.result()
+
+    def _shards_and_parents(self) -> dict[str, str | None]:
+        parents: dict[str, str | None] = {}
+        description = self.client.describe_stream(StreamArn=self.stream_arn)["StreamDescription"]
+        while True:
+            parents |= {shard["ShardId"]: shard.get("ParentShardId") for shard in description["Shards"]}
+            if "LastEvaluatedShardId" not in description:
+                return parents
+            last = description["LastEvaluatedShardId"]
+            answer = self.client.describe_stream(StreamArn=self.stream_arn, ExclusiveStartShardId=last)
+            description = answer["StreamDescription"]
+
+    def _follow(self, shard: Shard, stop: threading.Event) -> None:
+        """Read a shard to its end and return when all that was read is delivered."""
+        lanes = [Lane() for _ in range(self.settings.parallelization_factor)]
+        with ThreadPoolExecutor(len(lanes), "lane") as threads, _ending_all(stop):
+            workers = [threads.submit(self._work, shard.shard_id, lane, stop) for lane in lanes]
+            try:
+                for records in shard.reads(stop):
+                    shares: list[list[Record]] = [[] for _ in lanes]
+                    for record in records:
+                        if is_wanted(record, self.settings.filter_patterns):
+                            shares[lane_of(record, len(lanes))].append(record)
+                    for lane, share in zip(lanes, shares, strict=True):
+                        if share:
+                            lane.put(share, stop)
+            finally:
+                for lane in lanes:
+                    lane.close()
+        for worker in workers:
+            worker.result()
+
+    def _work(self, shard_id: str, lane: Lane, stop: threading.Event) -> None:
+        """Deliver what comes into a lane until it is closed."""
+
+        def go_on() -> None:
+            if stop.is_set():
+                raise _Stopping
+
+        def wait(seconds: float) -> None:
+            self.pause(stop, seconds)
+            go_on()
+
+        def invoke(event: dict[str, Any]) -> dict[str, Any] | None:
+            go_on()
+            return self.invoke(event)
+
+        destination = FailureDestination(
+            self.function_arn, self.stream_arn, shard_id, self.on_failure, self.clock, wait
+        )
+        delivery = Delivery(self.settings, invoke, destination.give_up, self.clock, wait)
+        with _ending_all(stop), suppress(_Stopping):
+            while batch := lane.take(self.settings.batch_size):
+                delivery.deliver(batch)
+
+
+def _ready(parents: dict[str, str | None], readings: dict[str, Future[None]], start: StartingPosition) -> list[str]:
+    """The shards to begin now: those without a parent that is still being read.
+
+    Lambda processes "a parent shard before its child shards" ("Change data capture for DynamoDB Streams"). Of shards
+    that are there when a mapping starts with LATEST nothing old is read, so none of them waits.
+    """
+    done = {shard_id for shard_id, reading in readings.items() if reading.done()}
+    unfinished = (parents.keys() | readings.keys()) - done
+    return [
+        shard_id
+        for shard_id, parent in parents.items()
+        if shard_id not in readings and (start == "LATEST" or parent not in unfinished)
+    ]

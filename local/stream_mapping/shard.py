@@ -1,0 +1,100 @@
+"""Reads one shard of a DynamoDB stream to its end, through restarts of DynamoDB Local and lost iterators."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from botocore.exceptions import ClientError
+from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
+
+from local.stream_mapping.delivery import backoff_seconds
+from local.stream_mapping.records import Record, sequence_number, to_lambda_record
+
+POLL_SECONDS = 0.1  # AWS's is 0.25 ("Using AWS Lambda with Amazon DynamoDB"); here somebody sits and waits
+LONGEST_OUTAGE_PAUSE_SECONDS = 1.0
+
+StartingPosition = Literal["TRIM_HORIZON", "LATEST"]
+Pause = Callable[[threading.Event, float], object]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Outage:
+    """While the stream is away: one line in the log, one when it is back, and longer and longer pauses."""
+
+    failures: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def goes_on(self, error: Exception) -> float:
+        """Note that the stream did not answer; returns for how many seconds to leave it alone."""
+        with self.lock:
+            if not self.failures:
+                log.warning("the stream cannot be read, trying until it can: %s", error)
+            self.failures += 1
+            return min(backoff_seconds(self.failures - 1), LONGEST_OUTAGE_PAUSE_SECONDS)
+
+    def is_over(self) -> None:
+        """Note that the stream answered."""
+        with self.lock:
+            if self.failures:
+                log.warning("the stream can be read again")
+            self.failures = 0
+
+
+@dataclass(kw_only=True)
+class Shard:
+    """A shard, and how far it has been read: no more than a variable remembers that."""
+
+    shard_id: str
+    start: StartingPosition
+    stream_arn: str
+    client: DynamoDBStreamsClient
+    outage: Outage
+    pause: Pause
+    is_listed: bool = True  # whether the stream still has the shard
+    read_up_to: str = ""
+
+    def reads(self, stop: threading.Event) -> Iterator[list[Record]]:
+        """What each read brings, in order, until the shard is closed and read to its end."""
+        iterator: str | None = None
+        while not stop.is_set():
+            try:
+                iterator = iterator or self._iterator()
+                page = self.client.get_records(ShardIterator=iterator)
+            except Exception as error:  # noqa: BLE001 - nothing that keeps the stream away may end the mapping
+                code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+                if code == "ResourceNotFoundException" and not self.is_listed:
+                    log.warning("%s is gone from the stream, read up to: %s", self.shard_id, self.read_up_to or None)
+                    return
+                if code == "TrimmedDataAccessException" and self.read_up_to:
+                    log.warning("%s lost what followed %s, going on with what it has", self.shard_id, self.read_up_to)
+                    self.start, self.read_up_to = "TRIM_HORIZON", ""
+                if code:  # an iterator expires; an outage does not spoil it
+                    iterator = None
+                self.pause(stop, self.outage.goes_on(error))
+                continue
+            self.outage.is_over()
+            records = [to_lambda_record(record, self.stream_arn) for record in page["Records"]]
+            if records:
+                yield records
+                self.read_up_to = sequence_number(records[-1])
+            iterator = page.get("NextShardIterator")
+            if iterator is None:
+                return
+            if not records:
+                self.pause(stop, POLL_SECONDS)
+
+    def _iterator(self) -> str:
+        if not self.read_up_to:
+            return self.client.get_shard_iterator(
+                StreamArn=self.stream_arn, ShardId=self.shard_id, ShardIteratorType=self.start
+            )["ShardIterator"]
+        return self.client.get_shard_iterator(
+            StreamArn=self.stream_arn,
+            ShardId=self.shard_id,
+            ShardIteratorType="AFTER_SEQUENCE_NUMBER",
+            SequenceNumber=self.read_up_to,
+        )["ShardIterator"]

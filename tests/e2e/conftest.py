@@ -1,0 +1,108 @@
+"""The service as its user runs it: `npm start`, on free ports, ended as its user would end it."""
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, cast
+
+import pytest
+
+from local.ports import free_port
+
+ROOT = Path(__file__).parents[2]
+READY_SECONDS = 120
+END_SECONDS = 20
+
+
+def processes() -> dict[int, tuple[int, str]]:
+    """Every living process: its parent and its command line."""
+    listed = subprocess.run(
+        ["ps", "-A", "-ww", "-o", "pid=,ppid=,stat=,command="], capture_output=True, text=True, check=True
+    )
+    rows = (line.split(None, 3) for line in listed.stdout.splitlines())
+    return {int(pid): (int(parent), command) for pid, parent, stat, command in rows if not stat.startswith("Z")}
+
+
+class Service:
+    """A running `npm start`, and all that it printed."""
+
+    def __init__(self) -> None:
+        ports = {"--port": free_port(), "--lambda-port": free_port(), "--dynamodb-port": free_port()}
+        options = [word for name, port in ports.items() for word in (name, str(port))]
+        self.base_url = f"http://127.0.0.1:{ports['--port']}"
+        self.lines: list[str] = []
+        self.greeting: list[str] = []
+        self.process = subprocess.Popen(
+            ["npm", "start", "--", *options],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self._is_ready = threading.Event()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def wait_until_ready(self) -> None:
+        """Wait for the command that the last line offers."""
+        assert self._is_ready.wait(READY_SECONDS), f"not ready in {READY_SECONDS} s: {self.lines}"
+        assert self.process.poll() is None, self.lines
+
+    def family(self) -> dict[int, str]:
+        """The processes that it started, and theirs."""
+        living, found = processes(), {self.process.pid}
+        while new := {pid for pid, (parent, _) in living.items() if parent in found} - found:
+            found |= new
+        return {pid: living[pid][1] for pid in found & living.keys()}
+
+    def end(self, number: signal.Signals = signal.SIGINT, *, group: bool = True) -> list[str]:
+        """End it as a terminal does, by its process group, or npm alone; returns what did not end."""
+        family = self.family()
+        (os.killpg if group else os.kill)(self.process.pid, number)
+        return self.wait_for_end(family)
+
+    def wait_for_end(self, family: dict[int, str]) -> list[str]:
+        """Wait until none of the family is left, but not for ever; returns what is, having killed it."""
+        self.process.wait(END_SECONDS)
+        deadline = time.monotonic() + END_SECONDS
+        while (left := family.keys() & processes().keys()) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        self._reader.join(END_SECONDS)
+        return [family[pid] for pid in left]
+
+    def _read(self) -> None:
+        with cast("IO[str]", self.process.stdout) as output:
+            for line in output:
+                self.lines.append(line.rstrip())
+                if line.startswith("  curl"):
+                    self.greeting = list(self.lines)
+                    self._is_ready.set()
+        self._is_ready.set()
+
+
+@contextmanager
+def npm_start() -> Iterator[Service]:
+    """A service of one's own, ended in any case."""
+    service = Service()
+    try:
+        service.wait_until_ready()
+        yield service
+    finally:
+        left = service.end() if service.process.poll() is None else []
+    assert left == []
+
+
+@pytest.fixture(scope="session")
+def service() -> Iterator[Service]:
+    """The service that the tests of this folder share."""
+    with npm_start() as running:
+        yield running

@@ -1,0 +1,135 @@
+"""`npm start` itself: how it begins, how it ends, and what it says when it cannot begin."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.builders import VALID
+from tests.e2e.conftest import ROOT, Service, npm_start
+
+SETUP = "local/setup.mjs"
+LIMIT_SECONDS = 60
+
+
+def start(folder: Path, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Set up and run a command, in a folder that may be a fresh clone."""
+    return subprocess.run(
+        [str(shutil.which("node")), SETUP, *command],
+        cwd=folder,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_SECONDS,
+        check=False,
+    )
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """What a fresh clone has for its set-up to begin with."""
+    for name in ("package.json", "package-lock.json", "pyproject.toml", "poetry.lock"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / "local", tmp_path / "local", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def executable(path: Path, script: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+def test_the_last_thing_it_says_is_a_command_that_creates_an_order(service: Service) -> None:
+    *_, ready, blank, command = service.greeting
+
+    created = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=True)  # noqa: S602
+
+    assert ready.startswith("Ready in ")
+    assert blank == ""
+    assert created.stdout.startswith("HTTP/1.1 201")
+    assert '"status":"PENDING"' in created.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])  # Ctrl-C; the terminal is closed
+def test_ended_amid_a_payment_it_leaves_no_process(number: signal.Signals) -> None:
+    with npm_start() as own:
+        requests.post(f"{own.base_url}/orders", data=json.dumps(VALID), timeout=LIMIT_SECONDS)
+
+        left = own.end(number)
+
+    assert left == []
+    assert own.lines[-1] == "Ended, and all that was started with it."
+    assert not any("Traceback" in line for line in own.lines)
+
+
+def test_killed_npm_leaves_no_process() -> None:
+    with npm_start() as own:
+        left = own.end(signal.SIGKILL, group=False)
+
+    assert left == []
+
+
+def test_when_a_part_crashes_it_says_so_and_ends() -> None:
+    with npm_start() as own:
+        family = own.family()
+        java = next(pid for pid, command in family.items() if "DynamoDBLocal.jar" in command)
+        os.kill(java, signal.SIGKILL)
+
+        left = own.wait_for_end(family)
+
+    assert left == []
+    assert own.process.returncode == 1
+    assert own.lines[-1] == "DynamoDB Local has ended by itself."
+
+
+@pytest.mark.parametrize("option", ["--port", "--lambda-port", "--dynamodb-port"])
+def test_a_port_in_use_is_named_before_anything_starts(option: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+        refused = start(ROOT, "python", "-m", "local.start", option, str(port))
+
+    assert refused.returncode == 1
+    assert refused.stdout == ""
+    assert refused.stderr.startswith(f"Port {port} is in use: ")
+    assert refused.stderr.endswith(f"`npm start -- {option} PORT`.\n")
+
+
+@pytest.mark.parametrize(("version", "found"), [("3.12", "there is only 3.12"), ("", "there is none")])
+def test_without_python_3_13_it_says_what_to_install(clone: Path, version: str, found: str) -> None:
+    for name in ("python3.13", "python3", "python"):
+        executable(clone / "bin" / name, f"echo {version}")
+
+    refused = start(clone, "true", PATH=str(clone / "bin"))
+
+    assert refused.returncode == 1
+    assert refused.stdout == ""
+    assert refused.stderr.startswith(f"Python 3.13 is needed, {found}: install it ")
+    assert refused.stderr.count("\n") == 1
+
+
+def test_an_old_node_is_refused(clone: Path) -> None:
+    old = clone / "old.cjs"
+    old.write_text("Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '18.20.0' } })")
+
+    refused = start(clone, "true", NODE_OPTIONS=f"--require {old}")
+
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("Node 20 or newer is needed, this is 18.20.0: install it ")
+    assert refused.stderr.count("\n") == 1
+
+
+def test_without_network_it_says_so_and_nothing_counts_as_done(clone: Path) -> None:
+    refused = start(clone, "true", PIP_INDEX_URL="http://127.0.0.1:9/simple", PIP_FIND_LINKS="")
+
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("Could not set up Poetry: its server cannot be reached. Check the network")
+    assert refused.stderr.count("\n") == 1
+    assert not (clone / ".poetry" / ".setup").exists()
