@@ -64,7 +64,7 @@ class ChildProcess:
         self._signal(signal.SIGKILL)
         self._process.wait()
         self._guard.kill()
-        self._guard.wait()
+        self._guard.communicate()  # closes the pipe, too
 
     def _signal(self, number: signal.Signals) -> None:
         with suppress(

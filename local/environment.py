@@ -2,17 +2,19 @@
 
 import os
 
-DYNAMODB_PORT = 8000
+API_PORT, LAMBDA_PORT, DYNAMODB_PORT, XRAY_PORT = 3000, 3002, 8000, 2000
 
 
-def environment(dynamodb_port: int = DYNAMODB_PORT) -> dict[str, str]:
-    """Of every local process: all of AWS is DynamoDB Local, and the credentials are dummies, whatever the caller has.
+def environment(dynamodb_port: int = DYNAMODB_PORT, xray_port: int = XRAY_PORT) -> dict[str, str]:
+    """Of every local process: AWS is DynamoDB Local and a local X-Ray, the credentials are dummies, whatever there was.
 
     AWS_ENDPOINT_URL is every service's endpoint ("Service-specific endpoints", AWS SDKs and Tools Reference Guide).
     """
-    own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "POWERTOOLS_"))}
     return own | {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{dynamodb_port}",
+        "AWS_ENDPOINT_URL_XRAY": f"http://127.0.0.1:{xray_port}",
+        "AWS_XRAY_DAEMON_ADDRESS": f"127.0.0.1:{xray_port}",
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
         "AWS_REGION": "us-east-1",
@@ -23,7 +25,6 @@ def environment(dynamodb_port: int = DYNAMODB_PORT) -> dict[str, str]:
         "LOCAL_DYNAMODB_PORT": str(dynamodb_port),
         "NO_PROXY": "127.0.0.1",
         "no_proxy": "127.0.0.1",
-        "POWERTOOLS_TRACE_DISABLED": "true",  # there is no X-Ray daemon
         "NODE_NO_WARNINGS": "1",
         "SLS_INTERACTIVE_SETUP_ENABLE": "0",
     }

@@ -20,11 +20,14 @@ from local.dynamodb import DynamoDBLocal
 from local.lambda_endpoint import invoke
 from local.serverless_offline import ServerlessOffline
 from local.stream_mapping import MappingSettings, StreamMapping, UnsupportedMapping
+from local.xray import XRay
 
 WATCH_SECONDS = 0.2
 ANSWER_MARGIN_SECONDS = 5
 STREAM_FUNCTION = "processPayment"
 READY = """Ready in {:.0f} s: POST an order, then GET it: PENDING, seconds later PROCESSED. Ctrl-C ends everything.
+
+`npm run trace -- ORDER_ID` draws what happened to an order.
 
   curl -i http://127.0.0.1:{}/orders -H 'Content-Type: application/json' -d \
 '{{"customer_id": "c-42", "items": [{{"sku": "KB-75", "quantity": 2, "unit_price": "349.90"}}]}}'
@@ -42,6 +45,7 @@ class Ports:
     api: int
     functions: int
     dynamodb: int
+    xray: int
 
 
 class LocalRun:
@@ -62,9 +66,12 @@ class LocalRun:
         with ExitStack() as parts:
             dynamodb = DynamoDBLocal(port=self._ports.dynamodb)
             parts.callback(dynamodb.stop)
+            xray = XRay(port=self._ports.xray)
+            parts.callback(xray.stop)
             pool = parts.enter_context(ThreadPoolExecutor())
             parts.callback(self._stop.set)  # before anything ends, so that nothing complains of it
-            service, _ = self._results(pool.submit(serverless_yml.load), pool.submit(dynamodb.start))
+            starts = [pool.submit(start) for start in (serverless_yml.load, dynamodb.start, xray.start)]
+            service, *_ = self._results(*starts)
 
             offline = ServerlessOffline(api_port=self._ports.api, lambda_port=self._ports.functions, say=self.say)
             parts.callback(offline.kill)

@@ -20,9 +20,9 @@ LAST_WORDS = 300
 CREATE_TABLE = ("TableName", "AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes")
 
 
-def load() -> dict[str, Any]:
-    """The resolved serverless.yml of the stage dev."""
-    command = [SERVERLESS, "print", "--format", "json"]
+def load(stage: str = "dev") -> dict[str, Any]:
+    """The serverless.yml of a stage, its variables resolved."""
+    command = [SERVERLESS, "print", "--format", "json", "--stage", stage]
     printed = subprocess.run(
         command,
         cwd=ROOT,

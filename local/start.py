@@ -7,15 +7,16 @@ import sys
 from collections.abc import Sequence
 
 from local.child_process import LocalRunFailed
-from local.environment import DYNAMODB_PORT, environment
+from local.environment import API_PORT, DYNAMODB_PORT, LAMBDA_PORT, XRAY_PORT, environment
 from local.local_run import LocalRun, Ports, Stopped
 from local.ports import is_free
 
 HIGHEST_PORT = 65_535
 PORTS = {
-    "--port": (3000, "the API"),
-    "--lambda-port": (3002, "Lambda's Invoke API"),
+    "--port": (API_PORT, "the API"),
+    "--lambda-port": (LAMBDA_PORT, "Lambda's Invoke API"),
     "--dynamodb-port": (DYNAMODB_PORT, "DynamoDB Local"),
+    "--xray-port": (XRAY_PORT, "X-Ray: its daemon (UDP) and its API (TCP)"),
 }
 
 
@@ -30,13 +31,13 @@ def main(arguments: Sequence[str]) -> int:
                 file=sys.stderr,
             )
             return 1
-    ours = environment(options.dynamodb_port)
+    ours = environment(options.dynamodb_port, options.xray_port)
     os.environ.clear()
     os.environ.update(ours)
-    run = LocalRun(Ports(options.port, options.lambda_port, options.dynamodb_port))
+    run = LocalRun(Ports(options.port, options.lambda_port, options.dynamodb_port, options.xray_port))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, run.end)
-    run.say("Starting DynamoDB Local, the API and the stream mapping …")
+    run.say("Starting DynamoDB Local, X-Ray, the API and the stream mapping …")
     try:
         run.run()
     except LocalRunFailed as failure:

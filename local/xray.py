@@ -10,6 +10,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from moto.server import ThreadedMotoServer
 
+from local.child_process import LocalRunFailed
 from local.ports import free_port
 
 LARGEST_DATAGRAM = 65_535
@@ -18,41 +19,34 @@ log = logging.getLogger(__name__)
 
 
 class XRay:
-    """A running X-Ray, on free ports unless told. It keeps traces in memory as long as it runs."""
+    """A running X-Ray: daemon (UDP) and API (TCP) on one port, a free one unless told. It keeps traces in memory."""
 
-    def __init__(self, *, daemon_port: int | None = None, api_port: int | None = None) -> None:
-        self._api = ThreadedMotoServer(ip_address="127.0.0.1", port=api_port or free_port(), verbose=False)
+    def __init__(self, *, port: int | None = None) -> None:
+        self._address = ("127.0.0.1", port or free_port())
+        self.endpoint_url = f"http://127.0.0.1:{self._address[1]}"
+        self._api = ThreadedMotoServer(*self._address, verbose=False)
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._daemon_port = daemon_port or 0
         self._daemon = threading.Thread(target=self._forward)
         self._stopping = threading.Event()
 
-    @property
-    def endpoint_url(self) -> str:
-        """The API's address, for AWS_ENDPOINT_URL_XRAY."""
-        host, port = self._api.get_host_and_port()
-        return f"http://{host}:{port}"
-
-    @property
-    def daemon_address(self) -> str:
-        """The daemon's address, for AWS_XRAY_DAEMON_ADDRESS."""
-        host, port = self._socket.getsockname()
-        return f"{host}:{port}"
-
     def start(self) -> None:
         """Start both."""
-        self._socket.bind(("127.0.0.1", self._daemon_port))
+        logging.getLogger("werkzeug").setLevel(logging.WARNING)  # a line for each request
+        try:
+            self._socket.bind(self._address)
+        except OSError as error:
+            raise LocalRunFailed(f"X-Ray's daemon cannot listen on UDP port {self._address[1]}: {error}") from error
         self._api.start()
         self._daemon.start()
 
     def stop(self) -> None:
-        """End both."""
+        """End what has started."""
         self._stopping.set()
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as waker:
-            waker.sendto(b"", self._socket.getsockname())
-        self._daemon.join()
+        if self._daemon.is_alive():
+            self._socket.sendto(b"", self._address)  # wakes it
+            self._daemon.join()
+            self._api.stop()
         self._socket.close()
-        self._api.stop()
 
     def _forward(self) -> None:
         """Send to the API what comes: a line of format, then the document ("Sending trace data to X-Ray")."""

@@ -23,7 +23,7 @@ from local.environment import API_PORT, XRAY_PORT
 from shared.order import OrderNotFound
 from shared.order_table import OrderTable
 from shared.tracing import TraceHeader
-from tools.waterfall import draw, is_complete
+from tools.waterfall import draw, is_complete, status
 
 if TYPE_CHECKING:
     from mypy_boto3_xray import XRayClient
@@ -43,8 +43,8 @@ class LocalOrders:
     port: int
     xray_port: int
 
-    def find(self, order_id: UUID) -> tuple[str, str | None]:
-        """The order's status and the id of its trace."""
+    def trace_id(self, order_id: UUID) -> str | None:
+        """The id of the order's trace."""
         try:
             response = requests.get(f"http://127.0.0.1:{self.port}/orders/{order_id}", timeout=10)
         except requests.ConnectionError:
@@ -52,13 +52,13 @@ class LocalOrders:
             raise TraceNotShown(message) from None
         if response.status_code == requests.codes.not_found:
             raise OrderNotFound
-        order = response.json()
-        return order["status"], order.get("trace_id")
+        trace_id: str | None = response.json().get("trace_id")
+        return trace_id
 
     def xray(self) -> "XRayClient":
-        endpoint_url = f"http://127.0.0.1:{self.xray_port}"
-        keys = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
-        return boto3.client("xray", endpoint_url=endpoint_url, region_name="us-east-1", **keys)
+        """The local X-Ray's API, which takes any credentials."""
+        session = boto3.Session(aws_access_key_id="local", aws_secret_access_key="local", region_name="us-east-1")  # noqa: S106
+        return session.client("xray", endpoint_url=f"http://127.0.0.1:{self.xray_port}")
 
 
 class DeployedOrders:
@@ -70,13 +70,13 @@ class DeployedOrders:
         client = boto3.client("dynamodb", region_name=self._region)
         self._orders = OrderTable(provider["environment"]["ORDERS_TABLE"], client)
 
-    def find(self, order_id: UUID) -> tuple[str, str | None]:
-        """The order's status and the id of its trace, if that is sampled."""
-        order = self._orders.get(order_id)
-        header = TraceHeader.parse(order.trace_header)
-        return order.status, header.trace_id if header and header.sampled else None
+    def trace_id(self, order_id: UUID) -> str | None:
+        """The id of the order's trace; None if it is not sampled."""
+        header = TraceHeader.parse(self._orders.get(order_id).trace_header)
+        return header.trace_id if header and header.sampled else None
 
     def xray(self) -> "XRayClient":
+        """AWS X-Ray's API."""
         return boto3.client("xray", region_name=self._region)
 
 
@@ -87,7 +87,10 @@ def main(arguments: Sequence[str]) -> int:
     try:
         with console.status("Looking for the order …"):
             orders = DeployedOrders(options.stage) if options.stage else LocalOrders(options.port, options.xray_port)
-            status, documents = _wait(orders, options, console)
+            trace_id, xray = orders.trace_id(options.order_id), orders.xray()
+        if trace_id is None:
+            return _fail(f"Order {options.order_id} was not sampled: X-Ray has no trace of it.")
+        documents = _wait(xray, trace_id, options, console)
     except OrderNotFound:
         return _fail(f"There is no order {options.order_id} {_where(options)}.")
     except NoCredentialsError:
@@ -95,34 +98,30 @@ def main(arguments: Sequence[str]) -> int:
     except (BotoCoreError, ClientError, LocalRunFailed, TraceNotShown) as error:
         return _fail(str(error))
     try:
-        _show(options, status, documents)
+        _show(options, documents)
     except OSError as error:
         return _fail(f"The picture cannot be written: {error}.")
     return 0
 
 
-def _wait(orders: LocalOrders | DeployedOrders, options: argparse.Namespace, console: Console) -> tuple[str, list[Any]]:
+def _wait(xray: "XRayClient", trace_id: str, options: argparse.Namespace, console: Console) -> list[dict[str, Any]]:
     """Read the trace until it is complete, or the time is up."""
-    deadline = time.monotonic() + options.wait
+    order_id, deadline = str(options.order_id), time.monotonic() + options.wait
     with console.status("") as progress:
-        while True:
-            status, trace_id = orders.find(options.order_id)
-            if trace_id is None:
-                raise TraceNotShown(f"Order {options.order_id} was not sampled: X-Ray has no trace of it.")
-            documents = _documents(orders.xray(), trace_id)
+        while not is_complete(documents := _documents(xray, trace_id), order_id):
             left = deadline - time.monotonic()
-            if is_complete(documents, str(options.order_id)):
-                return status, documents
             if left < 0:
                 break
-            progress.update(f"The order is {status}, its trace not complete; waiting {left:.0f} s more at most …")
+            now = f"The order is {status(documents, order_id)} in its trace, or parts of that are missing"
+            progress.update(f"{now}; waiting {left:.0f} s more at most …")
             time.sleep(POLL_SECONDS)
+        else:
+            return documents
     if not documents:
         raise TraceNotShown(f"X-Ray has nothing of trace {trace_id} after {options.wait:.0f} s.")
-    console.print(
-        f"Not complete after {options.wait:.0f} s: the order is {status}. This is what there is of its trace."
-    )
-    return status, documents
+    now = f"the order is {status(documents, order_id)}"
+    console.print(f"Not complete after {options.wait:.0f} s: {now}. This is what there is of its trace.")
+    return documents
 
 
 def _documents(client: "XRayClient", trace_id: str) -> list[dict[str, Any]]:
@@ -131,11 +130,11 @@ def _documents(client: "XRayClient", trace_id: str) -> list[dict[str, Any]]:
     return [json.loads(segment["Document"]) for segment in segments]
 
 
-def _show(options: argparse.Namespace, status: str, documents: Sequence[dict[str, Any]]) -> None:
+def _show(options: argparse.Namespace, documents: Sequence[dict[str, Any]]) -> None:
     if options.json:
         print(json.dumps(documents, indent=2))
         return
-    title = f"Order {options.order_id} · {status} · trace {documents[0]['trace_id']}"
+    title = f"Order {options.order_id} · {status(documents, str(options.order_id))}"
     console = Console()
     console.print(draw(title, documents, console.width))
     if options.svg:

@@ -7,7 +7,8 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-SHORTEST_BAR_CHARACTERS = 12
+NUMBERS_CHARACTERS = 20
+SHORTEST_BAR_CHARACTERS = 24
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 STREAM_WAIT, GATEWAY = "stream wait", "payment gateway"
 
@@ -21,7 +22,7 @@ class Row:
 
     @property
     def start(self) -> float:
-        return float(self.document["start_time"])
+        return _start(self.document)
 
     @property
     def end(self) -> float:
@@ -46,7 +47,7 @@ class Row:
 
 
 def rows(documents: Sequence[dict[str, Any]]) -> list[Row]:
-    """The trace's parts, each below what it belongs to, in the order of their beginning.
+    """The trace's parts, each below what it belongs to: its own subsegments first, then what continues from it.
 
     Subsegments come within their segment's document or as documents of their own. Left out is what X-Ray infers of a
     service that sends no segments itself: the subsegment of its caller says it already.
@@ -59,11 +60,17 @@ def rows(documents: Sequence[dict[str, Any]]) -> list[Row]:
             children.setdefault(parent if parent in ids else None, []).append(document)
 
     def below(parent: str | None, embedded: Sequence[dict[str, Any]], depth: int) -> Iterator[Row]:
-        for document in sorted([*children.get(parent, []), *embedded], key=lambda each: each["start_time"]):
+        own = [document for document in children.get(parent, []) if document.get("type") == "subsegment"]
+        continuing = [document for document in children.get(parent, []) if document.get("type") != "subsegment"]
+        for document in [*sorted([*own, *embedded], key=_start), *sorted(continuing, key=_start)]:
             yield Row(depth, document)
             yield from below(document["id"], document.get("subsegments", []), depth + 1)
 
     return list(below(None, [], 0))
+
+
+def _start(document: dict[str, Any]) -> float:
+    return float(document["start_time"])
 
 
 def _with_subsegments(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -75,32 +82,36 @@ def _with_subsegments(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def is_complete(documents: Sequence[dict[str, Any]], order_id: str) -> bool:
     """Whether the trace shows the order from its request to its settled payment, and nothing is still in progress."""
     all_rows = rows(documents)
-    settled = any(_attempt_of(document, order_id) != "PENDING" for document in documents)
+    is_settled = status(documents, order_id) != "PENDING"
     roots = [row for row in all_rows if row.depth == 0 and "parent_id" not in row.document]
     orphans = [row for row in all_rows if row.depth == 0 and "parent_id" in row.document]
-    return settled and len(roots) == 1 and not orphans and not any(row.document.get("in_progress") for row in all_rows)
+    return (
+        is_settled and len(roots) == 1 and not orphans and not any(row.document.get("in_progress") for row in all_rows)
+    )
 
 
-def _attempt_of(document: dict[str, Any], order_id: str) -> str:
-    """The order's status after an attempt to settle it; PENDING for any other document."""
-    annotations = document.get("annotations", {})
-    is_attempt = annotations.get("order_id") == order_id and document.get("type") != "subsegment"
-    return str(annotations.get("status")) if is_attempt else "PENDING"
+def status(documents: Sequence[dict[str, Any]], order_id: str) -> str:
+    """The order's status, as the attempts to settle it tell."""
+    annotations = [document.get("annotations", {}) for document in documents if document.get("type") != "subsegment"]
+    told = {str(each["status"]) for each in annotations if each.get("order_id") == order_id}
+    return next(iter(told - {"PENDING"}), "PENDING")
 
 
 def draw(title: str, documents: Sequence[dict[str, Any]], width: int) -> Table:
-    """The picture, in so many characters if what has to be told leaves its bars enough of them."""
+    """The picture, in so many characters."""
     all_rows = rows(documents)
-    bar_characters = max(width - max(2 * row.depth + len(row.name) for row in all_rows) - 22, SHORTEST_BAR_CHARACTERS)
+    longest_name = max(2 * row.depth + len(row.name) for row in all_rows)
+    bar_characters = max(width - longest_name - NUMBERS_CHARACTERS, SHORTEST_BAR_CHARACTERS)
+    name_characters = width - bar_characters - NUMBERS_CHARACTERS
     first = min(row.start for row in all_rows)
     total = max(max(row.end for row in all_rows) - first, 0.001)
     table = Table(
         title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, caption_justify="left"
     )
-    table.caption = _totals(all_rows, total)
-    table.add_column("", no_wrap=True)
-    table.add_column("start", justify="right", no_wrap=True)
-    table.add_column("took", justify="right", no_wrap=True)
+    table.caption = f"{_totals(all_rows, total)}\ntrace {documents[0]['trace_id']}"
+    table.add_column("", no_wrap=True, width=name_characters)
+    table.add_column("start", justify="right", no_wrap=True, width=7)
+    table.add_column("took", justify="right", no_wrap=True, width=7)
     table.add_column(f"0{_duration(total):>{bar_characters - 1}}", no_wrap=True, width=bar_characters)
     for row in all_rows:
         name = Text("  " * row.depth + row.name, style=row.style if row.style in {"red", "yellow"} else "")

@@ -32,9 +32,10 @@ class Service:
     """A running `npm start`, and all that it printed."""
 
     def __init__(self) -> None:
-        ports = {"--port": free_port(), "--lambda-port": free_port(), "--dynamodb-port": free_port()}
+        ports = {name: free_port() for name in ("--port", "--lambda-port", "--dynamodb-port", "--xray-port")}
         options = [word for name, port in ports.items() for word in (name, str(port))]
-        self.base_url = f"http://127.0.0.1:{ports['--port']}"
+        self.port, self.xray_port = str(ports["--port"]), str(ports["--xray-port"])
+        self.base_url = f"http://127.0.0.1:{self.port}"
         self.lines: list[str] = []
         self.greeting: list[str] = []
         self.process = subprocess.Popen(

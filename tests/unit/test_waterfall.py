@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from tools.waterfall import draw, is_complete, rows
+from tools.waterfall import draw, is_complete, rows, status
 
 START = 1_795_505_695.0
 TRACE_ID = "1-6b053e1f-8b916bdcc49030015e43c5b9"
@@ -55,21 +55,22 @@ def drawn(*documents: dict[str, Any], width: int = 90) -> list[str]:
 def test_an_order_from_its_request_to_its_payment() -> None:
     assert drawn(*a_request(), an_attempt("d", 0.4)) == [
         "Order 56c1 · PROCESSED",
-        "                              start    took  0                                  2.40 s",
-        "createOrder POST               0 ms  240 ms  ████▏",
-        "  ## lambda_handler            1 ms  238 ms  ████▏",
-        "    dynamodb PutItem orders  100 ms   10 ms   ▏",
-        "    processPayment           110 ms  2.29 s   ███████████████████████████████████████▏",
-        "      stream wait            110 ms  290 ms   █████",
-        "      payment gateway        400 ms  2.00 s        ██████████████████████████████████▏",
+        "                               start     took  0                                    2.40 s",
+        "createOrder POST                0 ms   240 ms  ████▎",
+        "  ## lambda_handler             1 ms   238 ms  ████▎",
+        "    dynamodb PutItem orders   100 ms    10 ms   ▏",
+        "    processPayment            110 ms   2.29 s   █████████████████████████████████████████",
+        "      stream wait             110 ms   290 ms   █████▎",
+        "      payment gateway         400 ms   2.00 s         ███████████████████████████████████▉",
         "request 240 ms · wait 290 ms · payment 2.00 s · end to end 2.40 s",
+        "trace 1-6b053e1f-8b916bdcc49030015e43c5b9",
     ]
 
 
 def test_a_second_attempt_is_counted() -> None:
     lines = drawn(*a_request(), an_attempt("d", 0.4, "PENDING"), an_attempt("e", 2.9))
 
-    assert lines[-1] == "request 240 ms · wait 290 ms · payment 2.00 s · 2 attempts · end to end 4.90 s"
+    assert lines[-2] == "request 240 ms · wait 290 ms · payment 2.00 s · 2 attempts · end to end 4.90 s"
 
 
 def test_faults_are_red_and_errors_yellow() -> None:
@@ -89,6 +90,13 @@ def test_what_xray_infers_is_left_out() -> None:
     inferred = a_part("f", "orders", 0.1, 0.11, parent_id="c1", inferred=True, origin="AWS::DynamoDB::Table")
 
     assert len(rows([*a_request(), inferred])) == 3
+
+
+def test_the_status_is_that_of_the_attempt_which_settled_the_order() -> None:
+    attempts = [an_attempt("d", 0.4, "PENDING"), an_attempt("e", 2.9, "DECLINED")]
+
+    assert status([*a_request(), *attempts], ORDER_ID) == "DECLINED"
+    assert status([*a_request(), *attempts[:1]], ORDER_ID) == "PENDING"
 
 
 def test_a_trace_with_the_settled_payment_is_complete() -> None:

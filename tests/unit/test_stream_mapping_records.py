@@ -1,0 +1,96 @@
+"""A record's shape, filter and lane."""
+
+import json
+import threading
+from typing import Any
+
+import pytest
+
+from local.stream_mapping.lane import PAYLOAD_BYTES, READ_AHEAD_RECORDS, Lane
+from local.stream_mapping.records import is_wanted, lane_of, to_lambda_record
+from tests.unit.fake_stream import BIRTH, PATIENCE_SECONDS, STREAM_ARN, lambda_records, numbers_of, stream_record
+
+FILTER = {"eventName": ["INSERT"], "dynamodb": {"NewImage": {"status": {"S": ["PENDING"]}}}}
+
+
+def test_a_record_gets_the_shape_of_a_lambda_event() -> None:
+    record = stream_record(7, "o-1")
+    record["dynamodb"]["NewImage"] = {"blob": {"B": b"\xff"}, "blobs": {"BS": [b"a"]}, "deep": {"L": [{"B": b"b"}]}}
+    record["userIdentity"] = {"PrincipalId": "dynamodb.amazonaws.com", "Type": "Service"}
+
+    assert json.loads(json.dumps(to_lambda_record(record, STREAM_ARN))) == {
+        "eventID": "event-7",
+        "eventName": "INSERT",
+        "eventVersion": "1.1",
+        "eventSource": "aws:dynamodb",
+        "awsRegion": "ddblocal",
+        "eventSourceARN": STREAM_ARN,
+        "userIdentity": {"principalId": "dynamodb.amazonaws.com", "type": "Service"},
+        "dynamodb": {
+            "ApproximateCreationDateTime": BIRTH + 7,
+            "Keys": {"order_id": {"S": "o-1"}},
+            "NewImage": {"blob": {"B": "/w=="}, "blobs": {"BS": ["YQ=="]}, "deep": {"L": [{"B": "Yg=="}]}},
+            "SequenceNumber": "000000000000000000007",
+            "SizeBytes": 40,
+            "StreamViewType": "NEW_IMAGE",
+        },
+    }
+
+
+def test_one_item_has_one_lane_whatever_the_order_of_its_keys() -> None:
+    record, same = lambda_records(1, 2)
+    lanes = range(1, 11)
+    record["dynamodb"]["Keys"] = {"customer": {"S": "c"}, "order": {"S": "o"}}
+    same["dynamodb"]["Keys"] = {"order": {"S": "o"}, "customer": {"S": "c"}}
+
+    assert [lane_of(record, count) for count in lanes] == [lane_of(same, count) for count in lanes]
+
+
+def test_one_matching_filter_is_enough_and_without_filters_every_record_matches() -> None:
+    [record] = lambda_records(1)
+
+    assert is_wanted(record, ({"eventName": ["REMOVE"]}, FILTER))
+    assert is_wanted(record, ())
+
+
+@pytest.mark.parametrize(
+    "pattern", [{"eventName": ["MODIFY"]}, {"dynamodb": {"OldImage": {"status": {"S": ["PENDING"]}}}}]
+)
+def test_a_filter_does_not_match_another_value_or_a_missing_key(pattern: dict[str, Any]) -> None:
+    [record] = lambda_records(1)
+
+    assert not is_wanted(record, (pattern,))
+
+
+def test_a_batch_stays_within_the_payload_of_an_invocation() -> None:
+    lane, records = Lane(), lambda_records(1, 2, 3)
+    for record in records:
+        record["dynamodb"]["NewImage"] = {"text": {"S": "x" * (PAYLOAD_BYTES // 2 - 1000)}}
+    lane.put(records, threading.Event())
+
+    assert [numbers_of(lane.take(100)) for _ in range(2)] == [[1, 2], [3]]
+
+
+class WatchedEvent(threading.Event):
+    """An event that knows whether somebody looked at it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = threading.Event()
+
+    def is_set(self) -> bool:
+        self.seen.set()
+        return super().is_set()
+
+
+def test_a_full_lane_lets_its_reader_wait_until_there_is_room() -> None:
+    lane, stop = Lane(), WatchedEvent()
+    lane.put(lambda_records(1) * READ_AHEAD_RECORDS, stop)
+    reader = threading.Thread(target=lane.put, args=[lambda_records(2), stop])
+    reader.start()
+    assert stop.seen.wait(PATIENCE_SECONDS)
+
+    assert len(lane.take(READ_AHEAD_RECORDS)) == READ_AHEAD_RECORDS
+    reader.join(PATIENCE_SECONDS)
+
+    assert numbers_of(lane.take(100)) == [2]

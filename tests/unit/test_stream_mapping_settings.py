@@ -1,0 +1,66 @@
+"""The mapping's settings, from serverless.yml."""
+
+from typing import Any
+
+import pytest
+
+from local.stream_mapping import MappingSettings, UnsupportedMapping
+from tests.unit.fake_stream import STREAM_ARN
+
+FILTER = {"eventName": ["INSERT"], "dynamodb": {"NewImage": {"status": {"S": ["PENDING"]}}}}
+
+
+def test_the_settings_are_read_from_serverless_yml() -> None:
+    event = {
+        "type": "dynamodb",
+        "arn": {"Fn::GetAtt": ["OrdersTable", "StreamArn"]},
+        "enabled": True,
+        "batchSize": 1000,
+        "parallelizationFactor": "2",
+        "maximumRetryAttempts": 3,
+        "maximumRecordAgeInSeconds": 3600,
+        "bisectBatchOnFunctionError": True,
+        "functionResponseType": "ReportBatchItemFailures",
+        "filterPatterns": [FILTER],
+        "startingPosition": "LATEST",
+        "destinations": {"onFailure": {"type": "sqs", "arn": {"Fn::GetAtt": ["FailureQueue", "Arn"]}}},
+    }
+
+    assert MappingSettings.from_event(event) == MappingSettings(
+        batch_size=1000,
+        parallelization_factor=2,
+        maximum_retry_attempts=3,
+        maximum_record_age_in_seconds=3600,
+        bisect_batch_on_function_error=True,
+        report_batch_item_failures=True,
+        filter_patterns=(FILTER,),
+        starting_position="LATEST",
+    )
+
+
+def test_what_serverless_yml_leaves_out_is_as_the_framework_deploys_it() -> None:
+    assert MappingSettings.from_event({"arn": STREAM_ARN}) == MappingSettings(batch_size=10)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"tumblingWindowInSeconds": 30},
+        {"batchWindow": 5},
+        {"enabled": False},
+        {"type": "kinesis"},
+        {"consumer": True},
+        {"startingPosition": "AT_TIMESTAMP"},
+        {"functionResponseType": "ReportEverything"},
+        {"bisectBatchOnFunctionError": "perhaps"},
+        {"batchSize": "many"},
+        {"batchSize": 0},
+        {"parallelizationFactor": 11},
+        {"maximumRetryAttempts": -2},
+        {"maximumRecordAgeInSeconds": 59},
+    ],
+    ids=str,
+)
+def test_a_mapping_that_cannot_be_emulated_is_refused(event: dict[str, Any]) -> None:
+    with pytest.raises(UnsupportedMapping):
+        MappingSettings.from_event(event)
