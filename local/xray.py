@@ -1,10 +1,15 @@
-"""X-Ray, locally: a daemon that takes segments by UDP, as X-Ray's own does, and moto's X-Ray API, which keeps them."""
+"""X-Ray, locally: moto's API, which keeps traces, and a daemon that takes segments by UDP for it, as X-Ray's does.
+
+"Sending trace data to X-Ray", AWS X-Ray Developer Guide, describes what the daemon takes.
+"""
 
 import logging
+import queue
 import socket
 import threading
+from contextlib import suppress
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -12,10 +17,21 @@ from moto.server import ThreadedMotoServer
 
 from local.child_process import LocalRunFailed
 from local.ports import free_port
+from shared.tracing import DOCUMENTS_PER_CALL
+
+if TYPE_CHECKING:
+    from mypy_boto3_xray import XRayClient
 
 LARGEST_DATAGRAM = 65_535
+END = b"end"
 
 log = logging.getLogger(__name__)
+
+
+def local_client(endpoint_url: str) -> "XRayClient":
+    """A client of moto's X-Ray API, which takes any credentials."""
+    session = boto3.Session(aws_access_key_id="local", aws_secret_access_key="local", region_name="us-east-1")  # noqa: S106
+    return session.client("xray", endpoint_url=endpoint_url)
 
 
 class XRay:
@@ -23,11 +39,12 @@ class XRay:
 
     def __init__(self, *, port: int | None = None) -> None:
         self._address = ("127.0.0.1", port or free_port())
-        self.endpoint_url = f"http://127.0.0.1:{self._address[1]}"
+        self.daemon_address = f"127.0.0.1:{self._address[1]}"
+        self.endpoint_url = f"http://{self.daemon_address}"
         self._api = ThreadedMotoServer(*self._address, verbose=False)
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._daemon = threading.Thread(target=self._forward)
-        self._stopping = threading.Event()
+        self._received = queue.Queue[str]()
+        self._threads = [threading.Thread(target=self._receive), threading.Thread(target=self._send)]
 
     def start(self) -> None:
         """Start both."""
@@ -35,40 +52,40 @@ class XRay:
         try:
             self._socket.bind(self._address)
         except OSError as error:
-            raise LocalRunFailed(f"X-Ray's daemon cannot listen on UDP port {self._address[1]}: {error}") from error
+            raise LocalRunFailed(f"X-Ray's daemon cannot listen on {self.daemon_address} (UDP): {error}") from error
         self._api.start()
-        self._daemon.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
-        """End what has started."""
-        self._stopping.set()
-        if self._daemon.is_alive():
-            self._socket.sendto(b"", self._address)  # wakes it
-            self._daemon.join()
+        """End what has started, once it has sent what it has received."""
+        if self._threads[0].is_alive():
+            self._socket.sendto(END, self._address)
+            for thread in self._threads:
+                thread.join()
             self._api.stop()
         self._socket.close()
 
-    def _forward(self) -> None:
-        """Send to the API what comes: a line of format, then the document ("Sending trace data to X-Ray")."""
-        client = boto3.client(
-            "xray",
-            endpoint_url=self.endpoint_url,
-            region_name="us-east-1",
-            aws_access_key_id="local",
-            aws_secret_access_key="local",  # noqa: S106  # moto takes any
-        )
-        while True:
-            datagram = self._socket.recv(LARGEST_DATAGRAM)
-            if self._stopping.is_set():
-                return
-            _, _, document = datagram.decode(errors="replace").partition("\n")
-            try:
-                answer = client.put_trace_segments(TraceSegmentDocuments=[document])
-            except (BotoCoreError, ClientError) as error:
-                log.warning("X-Ray did not take a segment: %s", error)
-                continue
-            for refused in answer["UnprocessedTraceSegments"]:
-                log.warning("X-Ray refused a segment: %s", refused.get("Message"))
+    def _receive(self) -> None:
+        """Take what comes at once, or the system drops it: a line of format, then the document."""
+        while (datagram := self._socket.recv(LARGEST_DATAGRAM)) != END:
+            self._received.put(datagram.decode(errors="replace").partition("\n")[2])
+        self._received.shutdown()
+
+    def _send(self) -> None:
+        client = local_client(self.endpoint_url)
+        with suppress(queue.ShutDown):
+            while True:
+                documents = [self._received.get()]
+                while len(documents) < DOCUMENTS_PER_CALL and not self._received.empty():
+                    documents.append(self._received.get())
+                try:
+                    answer = client.put_trace_segments(TraceSegmentDocuments=documents)
+                except (BotoCoreError, ClientError) as error:
+                    log.warning("X-Ray did not take %d segments: %s", len(documents), error)
+                    continue
+                for refused in answer["UnprocessedTraceSegments"]:
+                    log.warning("X-Ray refused a segment: %s", refused.get("Message"))
 
     def __enter__(self) -> Self:
         self.start()

@@ -60,7 +60,8 @@ class Settlement:
         await self._settling[order.order_id]
 
     def report(self) -> None:
-        """Tell metrics and X-Ray what became of the orders, once all are settled or failed."""
+        """Tell metrics and X-Ray what became of the orders, once all are settled or failed; nothing comes after it."""
+        self._writer.close()
         for status, count in Counter(order.status for order in self._settled).items():
             metrics.add_metric(name=f"Payments{status.capitalize()}", unit=MetricUnit.Count, value=count)
         for seconds in self._seconds_to_settle:
@@ -130,6 +131,10 @@ class _CoalescingWriter:
         if len(self._waiting) == STATEMENTS_PER_CALL:
             self._flush()
         return recorded
+
+    def close(self) -> None:
+        """End the thread."""
+        self._thread.shutdown()
 
     def _flush(self) -> None:
         group, self._waiting = self._waiting, []

@@ -106,6 +106,7 @@ def starts_trace[**P, R](handler: Callable[P, R]) -> Callable[P, R]:
             raise
         finally:
             del os.environ[HEADER_VARIABLE]
+            xray_recorder.clear_trace_entities()
             segment.close()
             xray_recorder.emitter.send_entity(segment)
 

@@ -20,6 +20,7 @@ from rich.console import Console
 from local import service
 from local.child_process import LocalRunFailed
 from local.environment import API_PORT, XRAY_PORT
+from local.xray import local_client
 from shared.order import OrderNotFound
 from shared.order_table import OrderTable
 from shared.tracing import TraceHeader
@@ -56,9 +57,8 @@ class LocalOrders:
         return trace_id
 
     def xray(self) -> "XRayClient":
-        """The local X-Ray's API, which takes any credentials."""
-        session = boto3.Session(aws_access_key_id="local", aws_secret_access_key="local", region_name="us-east-1")  # noqa: S106
-        return session.client("xray", endpoint_url=f"http://127.0.0.1:{self.xray_port}")
+        """The local X-Ray's API."""
+        return local_client(f"http://127.0.0.1:{self.xray_port}")
 
 
 class DeployedOrders:

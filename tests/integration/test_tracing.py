@@ -1,0 +1,124 @@
+"""One order, one trace, with many orders at once: the SDK, the daemon and X-Ray's API are real or moto's."""
+
+import json
+from collections.abc import Iterator
+from itertools import batched
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from aws_xray_sdk import global_sdk_config
+from aws_xray_sdk.core import patch, xray_recorder
+from aws_xray_sdk.core.lambda_launcher import LambdaContext
+from botocore.config import Config
+
+from functions import create_order, process_payment
+from local.ports import free_port
+from local.xray import XRay
+from shared.observability import tracer
+from shared.order import Order, Status
+from shared.order_table import OrderTable
+from tests.builders import VALID, Context, Gateway, a_batch, a_request
+from tests.integration.test_order_flow import eventually
+from tests.xray_documents import all_of, validated
+from tools.waterfall import is_complete
+
+if TYPE_CHECKING:
+    from mypy_boto3_xray import XRayClient
+
+TRACES_PER_CALL = 5  # "BatchGetTraces", AWS X-Ray API Reference
+
+
+@pytest.fixture(autouse=True)
+def xray(monkeypatch: pytest.MonkeyPatch) -> Iterator["XRayClient"]:
+    """A local X-Ray, to which the functions send their traces as they do in Lambda."""
+    with XRay() as running:
+        client = boto3.client("xray", endpoint_url=running.endpoint_url)
+        monkeypatch.setattr(process_payment, "xray", client)
+        monkeypatch.setattr(tracer, "disabled", False)
+        global_sdk_config.set_sdk_enabled(True)
+        # In Lambda the SDK sets the first two by itself.
+        xray_recorder.configure(context=LambdaContext(), streaming_threshold=0, daemon_address=running.daemon_address)
+        patch(["botocore"])
+        yield client
+        global_sdk_config.set_sdk_enabled(False)
+
+
+@pytest.fixture
+def gateway(monkeypatch: pytest.MonkeyPatch) -> Gateway:
+    gateway = Gateway()
+    monkeypatch.setattr(process_payment, "gateway", gateway)
+    return gateway
+
+
+def create(orders: OrderTable) -> Order:
+    answer = create_order.lambda_handler(a_request("POST", "/orders", VALID), Context())
+    return orders.get(json.loads(answer["body"])["order_id"])
+
+
+def traces_of(xray: "XRayClient", orders: list[Order]) -> dict[str, list[dict[str, Any]]]:
+    """The documents of each order's trace, by the order's id."""
+    segments: dict[str, list[dict[str, Any]]] = {}
+    for some in batched((str(order.trace_id) for order in orders), TRACES_PER_CALL, strict=False):
+        for trace in xray.batch_get_traces(TraceIds=list(some))["Traces"]:
+            segments[trace["Id"]] = [validated(segment["Document"]) for segment in trace["Segments"]]
+    return {str(order.order_id): segments.get(str(order.trace_id), []) for order in orders}
+
+
+def test_each_of_200_concurrent_orders_has_one_tree_with_nobody_elses_work(
+    xray: "XRayClient", orders: OrderTable
+) -> None:
+    created = [create(orders) for _ in range(200)]
+
+    process_payment.lambda_handler(a_batch(created), Context())
+
+    eventually(lambda: all(is_complete(trace, order_id) for order_id, trace in traces_of(xray, created).items()))
+    traces = traces_of(xray, created)
+
+    assert len({order.trace_id for order in created}) == len(created)
+    for order_id, documents in traces.items():
+        parts = [part for document in documents for part in all_of(document)]
+        assert {part["annotations"]["order_id"] for part in parts if "order_id" in part.get("annotations", {})} == {
+            order_id
+        }
+        assert sorted(part["name"] for part in parts) == [
+            "## lambda_handler",
+            "DynamoDB",
+            "dynamodb",
+            "order-processor-test",
+            "order-processor-test",
+            "payment gateway",
+            "stream wait",
+        ]
+
+
+def test_a_redelivery_adds_an_attempt_to_the_trace(xray: "XRayClient", orders: OrderTable, gateway: Gateway) -> None:
+    order = create(orders)
+    gateway.unavailable = {order.order_id}
+    process_payment.lambda_handler(a_batch([order]), Context())
+    gateway.unavailable.clear()
+
+    process_payment.lambda_handler(a_batch([order]), Context())
+
+    eventually(lambda: is_complete(traces_of(xray, [order])[str(order.order_id)], str(order.order_id)))
+    documents = traces_of(xray, [order])[str(order.order_id)]
+    attempts = [
+        document for document in documents if "status" in document.get("annotations", {}) and "type" not in document
+    ]
+    assert sorted(attempt["annotations"]["status"] for attempt in attempts) == ["PENDING", "PROCESSED"]
+    assert len({attempt["parent_id"] for attempt in attempts}) == 1
+
+
+def test_an_outage_of_xray_changes_nothing_for_payments(
+    orders: OrderTable, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    config = Config(retries={"total_max_attempts": 1})
+    monkeypatch.setattr(process_payment, "xray", boto3.client("xray", endpoint_url=nowhere, config=config))
+    created = [create(orders) for _ in range(60)]
+
+    response = process_payment.lambda_handler(a_batch(created), Context())
+
+    assert response == {"batchItemFailures": []}
+    assert {orders.get(order.order_id).status for order in created} == {Status.PROCESSED}
+    assert len(gateway.asked) == 60
