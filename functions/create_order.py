@@ -9,31 +9,39 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from shared import tracing
+from shared.api import idempotency_key, json_body, resolver, show
 from shared.observability import logger, metrics, tracer
-from shared.order import NewOrder, Order
+from shared.order import IdempotencyKeyReused, NewOrder, Order, idempotent_order_id
 from shared.order_table import OrderTable
-from shared.problem import api, json_body
 from shared.settings import load_settings
 
 orders = OrderTable(load_settings().orders_table)
-app = api(method="POST")
+app = resolver(method="POST")
 
 
 @app.post("/orders")
 def create_order() -> Response[str]:
-    """201 with the order, and its address in Location."""
+    """201 with the order, and its address in Location; or 200 if its Idempotency-Key has this order already."""
     with tracing.shown_if_it_fails("validation"):
+        key = idempotency_key(app.current_event)
         new_order = NewOrder.model_validate(json_body(app.current_event))
-    order = orders.add(Order.place(new_order, tracing.current_header()))
-    tracer.put_annotation(key="order_id", value=str(order.order_id))
-    tracer.put_annotation(key="status", value=order.status)
-    logger.info("Order created", order_id=str(order.order_id), trace_id=order.trace_id)
-    return Response(
-        status_code=HTTPStatus.CREATED,
-        content_type="application/json",
-        body=order.model_dump_json(exclude_none=True),
-        headers={"Location": f"/orders/{order.order_id}"},
-    )
+
+    caller = app.current_event.request_context.identity.api_key_id or ""
+    order_id = idempotent_order_id(caller, key) if key else None
+    placed = Order.place(new_order, order_id, tracing.current_header())
+    stored = orders.add(placed)
+
+    tracer.put_annotation(key="order_id", value=str(stored.order_id))
+    tracer.put_annotation(key="status", value=stored.status)
+    names = {"order_id": str(stored.order_id), "trace_id": stored.trace_id}
+    location = {"Location": f"/orders/{stored.order_id}"}
+    if key and stored is not placed:
+        if not stored.is_of(new_order):
+            raise IdempotencyKeyReused
+        logger.info("Order replayed", extra=names)
+        return show(stored, HTTPStatus.OK, location | {"Idempotent-Replayed": "true"})
+    logger.info("Order created", extra=names)
+    return show(stored, HTTPStatus.CREATED, location)
 
 
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_REST)

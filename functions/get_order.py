@@ -9,23 +9,20 @@ from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from shared import tracing
+from shared.api import resolver, show
 from shared.observability import logger, tracer
 from shared.order import OrderNotFound
 from shared.order_table import OrderTable
-from shared.problem import api
 from shared.settings import load_settings
 
 orders = OrderTable(load_settings().orders_table)
-app = api(method="GET")
+app = resolver(method="GET")
 
 
 @app.get("/orders/<order_id>")
 def get_order(order_id: str) -> Response[str]:
     """200 with the order, or 404."""
-    order = orders.get(_uuid(order_id))
-    return Response(
-        status_code=HTTPStatus.OK, content_type="application/json", body=order.model_dump_json(exclude_none=True)
-    )
+    return show(orders.get(_uuid(order_id)), HTTPStatus.OK)
 
 
 def _uuid(order_id: str) -> UUID:

@@ -25,7 +25,7 @@ from local.xray import XRay
 WATCH_SECONDS = 0.2
 ANSWER_MARGIN_SECONDS = 5
 STREAM_FUNCTION = "processPayment"
-READY = """Ready in {:.0f} s: POST an order, GET it, and see what happened with `npm run trace -- ORDER_ID`. Ctrl-C ends all.
+READY = """Ready in {:.0f} s: POST an order, GET it, and see what happened with `npm run trace -- ORDER_ID`. Ctrl-C ends it.
 
   curl -i http://127.0.0.1:{}/orders -H 'Content-Type: application/json' -d \
 '{{"customer_id": "c-42", "items": [{{"sku": "KB-75", "quantity": 2, "unit_price": "349.90"}}]}}'

@@ -5,16 +5,21 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Self
-from uuid import UUID, uuid4
+from uuid import UUID, uuid4, uuid5
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, computed_field
 from pydantic_core import PydanticCustomError
 
+_KEYS = UUID("0f3d1c52-8a86-4c0c-9be3-0b7f0b9f0a4e")
 _AMOUNT = re.compile(r"[0-9]{1,10}(\.[0-9]{1,2})?")
 
 
 class OrderNotFound(Exception):
     """No order has this id."""
+
+
+class IdempotencyKeyReused(Exception):
+    """The key belongs to an order of other content."""
 
 
 class Status(StrEnum):
@@ -98,10 +103,19 @@ class Order(NewOrder):
         return self.trace_header.removeprefix("Root=").partition(";")[0] if self.trace_header else None
 
     @classmethod
-    def place(cls, new_order: NewOrder, trace_header: str | None = None) -> Self:
-        """Give what the client sent an id and a time, and have it wait for its payment."""
-        placed = {"order_id": uuid4(), "status": Status.PENDING, "created_at": _now(), "trace_header": trace_header}
-        return cls(**dict(new_order), **placed)
+    def place(cls, new_order: NewOrder, order_id: UUID | None = None, trace_header: str | None = None) -> Self:
+        """Have what the client sent wait for its payment, under a new id unless one is given."""
+        return cls(
+            **dict(new_order),
+            order_id=order_id or uuid4(),
+            status=Status.PENDING,
+            created_at=_now(),
+            trace_header=trace_header,
+        )
+
+    def is_of(self, new_order: NewOrder) -> bool:
+        """Whether this is what the client sent."""
+        return (self.customer_id, self.currency, self.items) == tuple(dict(new_order).values())
 
     def processed(self, payment_id: str) -> Self:
         """The order once its payment went through."""
@@ -110,6 +124,14 @@ class Order(NewOrder):
     def declined(self, reason: str) -> Self:
         """The order once its payment was refused for good."""
         return self.model_copy(update={"status": Status.DECLINED, "decline_reason": reason, "declined_at": _now()})
+
+
+def idempotent_order_id(caller: str, key: str) -> UUID:
+    """The id of the order of an Idempotency-Key: always the same for one caller's key, never the same for two callers.
+
+    `caller` is the id of the caller's API key, which holds no slash.
+    """
+    return uuid5(_KEYS, f"{caller}/{key}")
 
 
 def _now() -> datetime:

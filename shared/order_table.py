@@ -1,6 +1,8 @@
 """The orders table: the only code that knows DynamoDB and the names of its attributes."""
 
-from collections.abc import Mapping, Sequence
+import heapq
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import batched
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
@@ -8,6 +10,7 @@ import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
 
+from shared.observability import logger
 from shared.order import Order, OrderNotFound, Status
 
 if TYPE_CHECKING:
@@ -16,6 +19,9 @@ if TYPE_CHECKING:
 
 # "BatchExecuteStatement", Amazon DynamoDB API Reference: a call takes up to 25 statements, no two for one item.
 STATEMENTS_PER_CALL = 25
+# "BatchGetItem": up to 100 keys.
+KEYS_PER_CALL = 100
+BUCKETS = "0123456789abcdef"
 
 # Two tries of at most 3 s each stay within the API functions' 10 s.
 _CONFIG = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
@@ -70,6 +76,37 @@ class OrderTable:
         if "Item" not in answer:
             raise OrderNotFound
         return to_order(answer["Item"])
+
+    def pending(self) -> Iterator[Order]:
+        """List the orders that wait for their payment, the oldest first, reading on as they are asked for."""
+        order_ids = (order_id for _, order_id in heapq.merge(*map(self._waiting, BUCKETS)))
+        for some in batched(order_ids, KEYS_PER_CALL, strict=False):
+            # The index follows the table with a delay: what it lists may be settled by now.
+            waiting = [order for order in self._read(some) if order.status is Status.PENDING]
+            yield from sorted(waiting, key=lambda order: order.created_at)
+
+    def _waiting(self, bucket: str) -> Iterator[tuple[str, str]]:
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self.name,
+            IndexName="pending-orders",
+            KeyConditionExpression="pending_bucket = :bucket",
+            ExpressionAttributeValues={":bucket": {"S": bucket}},
+            PaginationConfig={"PageSize": KEYS_PER_CALL},
+        )
+        for page in pages:
+            yield from ((item["created_at"]["S"], item["order_id"]["S"]) for item in page["Items"])
+
+    def _read(self, order_ids: Sequence[str]) -> Iterator[Order]:
+        keys: Sequence[Any] = [{"order_id": {"S": order_id}} for order_id in order_ids]
+        while keys:
+            answer = self._client.batch_get_item(RequestItems={self.name: {"Keys": keys, "ConsistentRead": True}})
+            for item in answer["Responses"].get(self.name, []):
+                try:
+                    yield to_order(item)
+                except UnreadableOrder as error:
+                    logger.error("Item is no order", extra={"order_id": item["order_id"]["S"], "reason": str(error)})
+            unprocessed = answer["UnprocessedKeys"].get(self.name)
+            keys = unprocessed["Keys"] if unprocessed else []
 
     def settle(self, orders: Sequence[Order]) -> list[bool | Exception]:
         """Record the outcome of up to STATEMENTS_PER_CALL different orders that are PENDING, in one call.

@@ -9,6 +9,7 @@ from uuid import UUID, uuid5
 # The totals that let both unhappy paths be tried by hand.
 DECLINED_TOTAL = Decimal("402.00")
 UNAVAILABLE_TOTAL = Decimal("503.00")
+LEDGER_SIZE = 10_000
 
 _PAYMENTS = UUID("6f1d2f0e-3f0b-4c55-9c0d-5a8f7f5b8f10")
 
@@ -43,10 +44,14 @@ class PaymentGateway(Protocol):
 
 
 class SimulatedGateway:
-    """A provider that takes its time, declines DECLINED_TOTAL and is away for UNAVAILABLE_TOTAL."""
+    """A provider that takes its time, declines DECLINED_TOTAL and is away for UNAVAILABLE_TOTAL.
+
+    Its `ledger` has the last LEDGER_SIZE charges: no order is in it twice.
+    """
 
     def __init__(self, delay_seconds: float) -> None:
         self._delay_seconds = delay_seconds
+        self.ledger: dict[UUID, Receipt] = {}
 
     async def charge(self, *, order_id: UUID, amount: Decimal, currency: str) -> Receipt:  # noqa: ARG002  # 1 is 1 here
         await asyncio.sleep(self._delay_seconds)
@@ -54,4 +59,7 @@ class SimulatedGateway:
             raise Declined("insufficient funds")
         if amount == UNAVAILABLE_TOTAL:
             raise GatewayUnavailable("the payment gateway does not answer")
-        return Receipt(payment_id=str(uuid5(_PAYMENTS, str(order_id))))
+        receipt = self.ledger.setdefault(order_id, Receipt(payment_id=str(uuid5(_PAYMENTS, str(order_id)))))
+        if len(self.ledger) > LEDGER_SIZE:
+            del self.ledger[next(iter(self.ledger))]
+        return receipt

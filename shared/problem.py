@@ -1,34 +1,39 @@
-"""Every error of the API as problem details (RFC 9457), and what a client did wrong, said where it did it."""
+"""Every error of the API as problem details (RFC 9457)."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import Any
 
-from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
-from aws_lambda_powertools.event_handler.exceptions import NotFoundError
-from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
+from aws_lambda_powertools.event_handler import Response
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ValidationError
 
 from shared.observability import logger
-from shared.order import OrderNotFound
+from shared.order import IdempotencyKeyReused, OrderNotFound
 
-# Far above the largest valid order (100 items), far below what Lambda can take and answer (6 MB).
-MAX_BODY_CHARACTERS = 100_000
-MAX_DIGITS = 100
 MAX_ERRORS = 100
 RETRY_AFTER_SECONDS = 2
+
+# Of every answer: an order is nobody else's to keep, and JSON is never to be read as something else.
+SECURITY_HEADERS = {
+    "Cache-Control": "no-store",
+    "Strict-Transport-Security": "max-age=63072000",
+    "X-Content-Type-Options": "nosniff",
+}
 
 
 class MalformedBody(Exception):
     """The request's body is not JSON; the message says what to change."""
 
 
+class MalformedKey(Exception):
+    """The request's Idempotency-Key is none; the message says what to change."""
+
+
 class BodyTooLarge(Exception):
-    """The request's body is longer than any valid order."""
+    """The request's body is longer than any valid order; the message says by what measure."""
 
 
 def problem(
@@ -46,76 +51,35 @@ def problem(
         status_code=status.value,
         content_type="application/problem+json",
         body=json.dumps(body),
-        headers=dict(headers),
+        headers={**SECURITY_HEADERS, **headers},
     )
-
-
-def json_body(event: APIGatewayProxyEvent) -> Any:  # noqa: ANN401  # it is whatever the client sent
-    """Read a request's body as JSON (RFC 8259), its numbers exact: int or Decimal, never float.
-
-    Raises
-    ------
-    BodyTooLarge, MalformedBody
-    """
-    if len(event.body or "") > MAX_BODY_CHARACTERS:
-        raise BodyTooLarge
-    try:
-        return json.loads(event.decoded_body or "", parse_int=_integer, parse_float=_decimal, parse_constant=_refuse)
-    except RecursionError:
-        raise MalformedBody("The body is nested too deep.") from None
-    except ValueError as error:
-        raise MalformedBody(f"The body is not JSON: {error}.") from None
-
-
-def _integer(digits: str) -> int:
-    return int(digits) if len(digits) <= MAX_DIGITS else _refuse(f"{digits[:MAX_DIGITS]}...")
-
-
-def _decimal(digits: str) -> Decimal:
-    try:
-        return Decimal(digits)
-    except InvalidOperation:
-        _refuse(f"{digits[:MAX_DIGITS]}...")
-
-
-def _refuse(number: str) -> NoReturn:
-    raise ValueError(f"{number} is no number that JSON's readers agree on (RFC 8259, section 6)")
-
-
-def api(*, method: str) -> APIGatewayRestResolver:
-    """Make the resolver of a function that serves one method of one route, and answers every error with a problem."""
-    app = APIGatewayRestResolver()
-
-    def no_route(_: NotFoundError) -> Response[str]:
-        requested = app.current_event.http_method
-        if requested == method:
-            return problem(HTTPStatus.NOT_FOUND, "Nothing is here.")
-        detail = f"{requested} is not allowed here; use {method}."
-        return problem(HTTPStatus.METHOD_NOT_ALLOWED, detail, headers={"Allow": method})
-
-    app.not_found(no_route)
-    for error, answer in _ANSWERS.items():
-        app.exception_handler(error)(answer)
-    return app
 
 
 def _order_not_found(_: OrderNotFound) -> Response[str]:
     return problem(HTTPStatus.NOT_FOUND, "No order has this id.")
 
 
-def _malformed_body(error: MalformedBody) -> Response[str]:
+def _malformed(error: MalformedBody | MalformedKey) -> Response[str]:
     return problem(HTTPStatus.BAD_REQUEST, str(error))
 
 
-def _body_too_large(_: BodyTooLarge) -> Response[str]:
-    detail = f"The body is longer than {MAX_BODY_CHARACTERS} characters, which no valid order is."
-    return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
+def _body_too_large(error: BodyTooLarge) -> Response[str]:
+    return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error))
+
+
+def _key_reused(_: IdempotencyKeyReused) -> Response[str]:
+    detail = "This Idempotency-Key was used for an order with other content; use a new key for a new order."
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
 
 
 def _invalid(error: ValidationError) -> Response[str]:
     errors = [{"pointer": _pointer(fault["loc"]), "detail": fault["msg"]} for fault in error.errors()[:MAX_ERRORS]]
     faults = "1 fault" if error.error_count() == 1 else f"{error.error_count()} faults"
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"The order has {faults}.", errors=errors)
+
+
+def _pointer(location: tuple[int | str, ...]) -> str:
+    return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in location)
 
 
 def _unavailable(error: ClientError | BotoCoreError) -> Response[str]:
@@ -129,16 +93,14 @@ def _unexpected(_: Exception) -> Response[str]:
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The service failed; the fault is logged.")
 
 
-_ANSWERS: dict[type[Exception], Callable[[Any], Response[str]]] = {
+ANSWERS: dict[type[Exception], Callable[[Any], Response[str]]] = {
     OrderNotFound: _order_not_found,
-    MalformedBody: _malformed_body,
+    IdempotencyKeyReused: _key_reused,
+    MalformedBody: _malformed,
+    MalformedKey: _malformed,
     BodyTooLarge: _body_too_large,
     ValidationError: _invalid,
     ClientError: _unavailable,
     BotoCoreError: _unavailable,
     Exception: _unexpected,
 }
-
-
-def _pointer(location: tuple[int | str, ...]) -> str:
-    return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in location)

@@ -16,7 +16,8 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     orders_table: Annotated[str, Field(alias="ORDERS_TABLE", min_length=1)]
-    payment_delay_seconds: Annotated[float, Field(alias="PAYMENT_DELAY_SECONDS", ge=0, le=10)]
+    payment_delay_seconds: Annotated[float, Field(alias="PAYMENT_DELAY_SECONDS", ge=0, le=5)]
+    recovery_grace_seconds: Annotated[float, Field(alias="RECOVERY_GRACE_SECONDS", ge=0)]
 
 
 def load_settings() -> Settings:

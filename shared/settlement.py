@@ -15,11 +15,15 @@ from shared import tracing
 from shared.observability import logger, metrics
 from shared.order import Order
 from shared.order_table import STATEMENTS_PER_CALL
-from shared.payment import Declined, PaymentGateway
+from shared.payment import Declined, GatewayUnavailable, PaymentGateway, Receipt
 from shared.tracing import PaymentSegment
 
 if TYPE_CHECKING:
     from mypy_boto3_xray import XRayClient
+
+
+# With one call to DynamoDB and one to X-Ray that time out, well within the functions' 30 s.
+GATEWAY_TIMEOUT_SECONDS = 10
 
 
 class Outcomes(Protocol):
@@ -91,12 +95,17 @@ class Settlement:
     async def _charge(self, order: Order, attempt: PaymentSegment) -> Order:
         try:
             with attempt.subsegment("payment gateway", error=Declined, namespace="remote"):
-                receipt = await self._gateway.charge(
-                    order_id=order.order_id, amount=order.total, currency=order.currency
-                )
+                receipt = await self._ask_gateway(order)
         except Declined as decline:
             return order.declined(str(decline))
         return order.processed(receipt.payment_id)
+
+    async def _ask_gateway(self, order: Order) -> Receipt:
+        try:
+            async with asyncio.timeout(GATEWAY_TIMEOUT_SECONDS):
+                return await self._gateway.charge(order_id=order.order_id, amount=order.total, currency=order.currency)
+        except TimeoutError:
+            raise GatewayUnavailable(f"no answer in {GATEWAY_TIMEOUT_SECONDS} s") from None
 
 
 class _CoalescingWriter:
@@ -111,6 +120,7 @@ class _CoalescingWriter:
         self._thread = ThreadPoolExecutor(max_workers=1)
         self._calls: set[asyncio.Task[None]] = set()
         self._expected = 0
+        self._outage: Exception | None = None
         self._waiting: list[tuple[Order, asyncio.Future[bool]]] = []
 
     @contextmanager
@@ -143,11 +153,21 @@ class _CoalescingWriter:
             self._calls.add(call)  # the event loop itself keeps only a weak reference
             call.add_done_callback(self._calls.discard)
 
+    def _call(self, orders: Sequence[Order]) -> list[bool | Exception]:
+        """Of an outage one call is enough to know, and to wait for: the calls after it fail at once."""
+        if self._outage:
+            raise self._outage
+        try:
+            return self._outcomes.settle(orders)
+        except Exception as error:
+            self._outage = error
+            raise
+
     async def _record(self, group: list[tuple[Order, asyncio.Future[bool]]]) -> None:
         orders = [order for order, _ in group]
         results: Sequence[bool | Exception]
         try:
-            results = await asyncio.get_running_loop().run_in_executor(self._thread, self._outcomes.settle, orders)
+            results = await asyncio.get_running_loop().run_in_executor(self._thread, self._call, orders)
         except Exception as error:  # noqa: BLE001  # whatever it is, each of the orders has to hear of it
             results = [error] * len(group)
         for (_, recorded), result in zip(group, results, strict=True):

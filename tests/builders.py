@@ -26,6 +26,10 @@ class Context:
     memory_limit_in_mb: int = 256
     invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:order-processor-test"
     aws_request_id: str = "52fdfc07-2182-454f-963f-5f0f9a621d72"
+    remaining_milliseconds: int = 60_000
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self.remaining_milliseconds
 
 
 def an_item(**changes: object) -> dict[str, Any]:
@@ -35,7 +39,7 @@ def an_item(**changes: object) -> dict[str, Any]:
 def an_order(total: str = "699.80", *, sampled: bool | None = None) -> Order:
     """Place an order of one article at a price; in a trace of its own, sampled or not, if that is said."""
     new_order = NewOrder.model_validate({**VALID, "items": [an_item(quantity=1, unit_price=total)]})
-    return Order.place(new_order, None if sampled is None else a_trace_header(sampled=sampled))
+    return Order.place(new_order, trace_header=None if sampled is None else a_trace_header(sampled=sampled))
 
 
 def a_trace_header(*, sampled: bool) -> str:
@@ -46,7 +50,8 @@ def a_trace_header(*, sampled: bool) -> str:
 def a_request(method: str, path: str, body: object = None, **changes: object) -> dict[str, Any]:
     """A proxy event of API Gateway. A body that is no text is sent as JSON."""
     text = body if body is None or isinstance(body, str) else json.dumps(body)
-    request = {"httpMethod": method, "path": path, "headers": {}, "body": text, "requestContext": {"requestId": "r-1"}}
+    context = {"requestId": "r-1", "identity": {"apiKeyId": "caller-1", "sourceIp": "127.0.0.1"}}
+    request = {"httpMethod": method, "path": path, "headers": {}, "body": text, "requestContext": context}
     return {**request, **changes}
 
 
@@ -81,10 +86,11 @@ class Gateway:
 
     declined: set[UUID] = field(default_factory=set)
     unavailable: set[UUID] = field(default_factory=set)
+    hangs: set[UUID] = field(default_factory=set)
     asked: list[tuple[UUID, Decimal, str]] = field(default_factory=list)
 
     async def charge(self, *, order_id: UUID, amount: Decimal, currency: str) -> Receipt:
-        await asyncio.sleep(0)
+        await asyncio.sleep(3600 if order_id in self.hangs else 0)
         self.asked.append((order_id, amount, currency))
         if order_id in self.declined:
             raise Declined("insufficient funds")

@@ -4,13 +4,14 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
 
 from functions import create_order, get_order, process_payment
-from shared.order import Order, OrderNotFound, Status
+from shared.order import NewOrder, Order, OrderNotFound, Status, idempotent_order_id
 from shared.order_table import OrderTable, to_item
 from tests.builders import VALID, Context, Gateway, a_batch, a_record, a_request, an_item, an_order
 from tests.integration.conftest import Connect
@@ -190,6 +191,21 @@ def test_adding_an_order_again_returns_the_stored_one(orders: OrderTable) -> Non
     orders.settle([settled])
 
     assert orders.add(order) == settled
+
+
+def test_fifty_concurrent_orders_of_one_key_are_one_order(client: "DynamoDBClient", orders: OrderTable) -> None:
+    order_id = idempotent_order_id("caller-1", "the only one")
+
+    def add(_: int) -> tuple[Order, Order]:
+        placed = Order.place(NewOrder.model_validate(VALID), order_id)
+        return placed, orders.add(placed)
+
+    with ThreadPoolExecutor(50) as pool:
+        added = list(pool.map(add, range(50)))
+
+    assert sum(placed is stored for placed, stored in added) == 1
+    assert {stored.created_at for _, stored in added} == {orders.get(order_id).created_at}
+    assert client.scan(TableName=orders.name, Select="COUNT")["Count"] == 1
 
 
 def test_an_unknown_order_is_not_found(orders: OrderTable) -> None:

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError, ConnectTimeoutError
 
 from functions import create_order, get_order
 from shared.order import Order
-from shared.order_table import OrderTable
+from shared.order_table import OrderTable, to_item
 from tests.builders import VALID, Context, a_request, an_item, an_order
 
 
@@ -220,6 +220,71 @@ def test_a_retried_put_never_sets_a_settled_order_back(orders: OrderTable) -> No
 
     assert orders.add(order) == settled
     assert orders.get(order.order_id) == settled
+
+
+def keyed(key: str, body: object = VALID, caller: str = "caller-1") -> Response:
+    context = {"requestId": "r-1", "identity": {"apiKeyId": caller}}
+    return post(body, headers={"idempotency-key": key}, requestContext=context)
+
+
+def test_a_replayed_key_is_answered_with_the_first_order_as_it_is_now(orders: OrderTable) -> None:
+    first = keyed("replayed")
+    orders_now = orders.get(first.body["order_id"]).processed("payment-1")
+    orders._client.put_item(TableName=orders.name, Item=to_item(orders_now))  # noqa: SLF001  # moto knows no batch
+
+    second = keyed("replayed")
+
+    assert (first.status, second.status) == (201, 200)
+    assert second.headers["Idempotent-Replayed"] == "true"
+    assert second.headers["Location"] == first.headers["Location"]
+    assert second.body == first.body | {name: second.body[name] for name in ("status", "payment_id", "processed_at")}
+
+
+def test_a_replayed_key_with_other_content_is_refused() -> None:
+    keyed("other content")
+
+    response = keyed("other content", {**VALID, "customer_id": "c-43"})
+
+    assert (response.status, response.headers["Content-Type"]) == (422, "application/problem+json")
+    assert "Idempotency-Key" in response.body["detail"]
+
+
+def test_the_same_content_in_other_words_is_a_replay() -> None:
+    first = keyed("other words")
+
+    second = keyed("other words", json.dumps(VALID).replace('"349.90"', "349.9"))
+
+    assert (second.status, second.body["order_id"]) == (200, first.body["order_id"])
+
+
+def test_one_caller_is_never_answered_anothers_order() -> None:
+    mine, theirs = keyed("shared", caller="caller-1"), keyed("shared", caller="caller-2")
+
+    assert (mine.status, theirs.status) == (201, 201)
+    assert mine.body["order_id"] != theirs.body["order_id"]
+
+
+def test_requests_without_a_key_are_never_replays() -> None:
+    assert [post(VALID).status for _ in range(2)] == [201, 201]
+
+
+@pytest.mark.parametrize("key", ["x", "~" * 255, "8e03978e-40d5-43dd-bc93-6894a57f9324", '"quoted"', "a b"])
+def test_a_key_of_1_to_255_printable_ascii_characters_is_taken(key: str) -> None:
+    assert keyed(key).status == 201
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "a\x00b", "tab\t", "caf\u00e9", "\ud800"])
+def test_any_other_key_is_a_bad_request(key: str) -> None:
+    response = keyed(key)
+
+    assert (response.status, response.headers["Content-Type"]) == (400, "application/problem+json")
+
+
+def test_every_answer_has_the_security_headers() -> None:
+    for response in (post(VALID), post({}), get(uuid4()), get(post(VALID).body["order_id"])):
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert response.headers["Cache-Control"] == "no-store"
+        assert response.headers["Strict-Transport-Security"].startswith("max-age=")
 
 
 def test_the_log_tells_the_order_but_not_the_customer(log: StringIO) -> None:

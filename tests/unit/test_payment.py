@@ -24,6 +24,18 @@ def test_the_same_order_again_is_the_same_payment() -> None:
     assert charge("699.80", order_id=order_id) == charge("699.80", order_id=order_id)
 
 
+def test_the_ledger_counts_an_order_once_however_often_it_is_charged() -> None:
+    gateway, order_id = SimulatedGateway(delay_seconds=0), uuid4()
+
+    async def charge_both() -> None:
+        for each in (order_id, order_id, uuid4()):
+            await gateway.charge(order_id=each, amount=Decimal(1), currency="BRL")
+
+    asyncio.run(charge_both())
+
+    assert len(gateway.ledger) == 2
+
+
 def test_two_orders_are_two_payments() -> None:
     assert charge("699.80") != charge("699.80")
 

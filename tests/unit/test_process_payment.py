@@ -8,6 +8,7 @@ import pytest
 from botocore.exceptions import ConnectTimeoutError
 
 from functions import process_payment
+from shared import settlement
 from shared.order import Status
 from tests.builders import Context, Gateway, Table, a_batch, a_record, an_order
 
@@ -129,8 +130,29 @@ def test_a_throttled_statement_fails_only_its_record(table: Table, gateway: Gate
 def test_a_call_that_fails_fails_its_records(table: Table, gateway: Gateway) -> None:
     table.outage = ConnectTimeoutError(endpoint_url="http://127.0.0.1")
 
-    assert deliver(a_batch([an_order() for _ in range(26)])) == [str(number) for number in range(1, 27)]
-    assert len(gateway.asked) == 26
+    assert deliver(a_batch([an_order() for _ in range(60)])) == [str(number) for number in range(1, 61)]
+    assert len(gateway.asked) == 60
+
+
+def test_an_outage_of_the_table_is_waited_for_once(table: Table, gateway: Gateway) -> None:
+    table.outage = ConnectTimeoutError(endpoint_url="http://127.0.0.1")
+
+    deliver(a_batch([an_order() for _ in range(60)]))
+
+    assert len(table.calls) == 1
+    assert len(gateway.asked) == 60
+
+
+def test_a_gateway_that_hangs_is_unavailable(
+    table: Table, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, log: StringIO
+) -> None:
+    monkeypatch.setattr(settlement, "GATEWAY_TIMEOUT_SECONDS", 0.01)
+    orders = [an_order(), an_order()]
+    gateway.hangs = {orders[0].order_id}
+
+    assert deliver(a_batch(orders)) == ["1"]
+    assert len(table.settled) == 1
+    assert "GatewayUnavailable: no answer in 0.01 s" in log.getvalue()
 
 
 def test_the_next_batch_starts_afresh(table: Table, gateway: Gateway) -> None:
