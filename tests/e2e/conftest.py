@@ -34,7 +34,7 @@ class Service:
     def __init__(self) -> None:
         ports = {name: free_port() for name in ("--port", "--lambda-port", "--dynamodb-port", "--xray-port")}
         options = [word for name, port in ports.items() for word in (name, str(port))]
-        self.port, self.xray_port = str(ports["--port"]), str(ports["--xray-port"])
+        self.port, self.lambda_port, _, self.xray_port = map(str, ports.values())
         self.base_url = f"http://127.0.0.1:{self.port}"
         self.lines: list[str] = []
         self.greeting: list[str] = []
@@ -100,6 +100,16 @@ def npm_start() -> Iterator[Service]:
     finally:
         left = service.end() if service.process.poll() is None else []
     assert left == []
+
+
+@pytest.fixture
+def _without_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment in which AWS finds no credentials."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 
 @pytest.fixture(scope="session")

@@ -18,11 +18,13 @@ from tests.xray_documents import all_of, validated
 LIMIT_SECONDS = 60
 
 
+def run_trace(order_id: object, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tools.trace", str(order_id), *options]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
+
+
 def trace(service: Service, order_id: object, *options: str) -> subprocess.CompletedProcess[str]:
-    command = ["-m", "tools.trace", str(order_id), "--port", service.port, "--xray-port", service.xray_port, *options]
-    return subprocess.run(
-        [sys.executable, *command], cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False
-    )
+    return run_trace(order_id, "--port", service.port, "--xray-port", service.xray_port, *options)
 
 
 def post(service: Service, total: str = "699.80") -> str:
@@ -98,10 +100,10 @@ def test_an_unknown_order_is_one_line(service: Service) -> None:
     assert failed.stderr.strip() == f"There is no order {order_id} in the local run on port {service.port}."
 
 
-def test_no_local_run_is_one_line(service: Service) -> None:
+def test_no_local_run_is_one_line() -> None:
     port = str(free_port())
 
-    failed = trace(service, uuid4(), "--port", port)
+    failed = run_trace(uuid4(), "--port", port)
 
     assert failed.returncode == 1
     assert failed.stderr.strip() == (
@@ -109,14 +111,9 @@ def test_no_local_run_is_one_line(service: Service) -> None:
     )
 
 
-def test_missing_credentials_are_one_line(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.delenv(name)
-    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-        monkeypatch.setenv(name, "/dev/null")
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-
-    failed = trace(service, uuid4(), "--stage", "dev")
+@pytest.mark.usefixtures("_without_credentials")
+def test_missing_credentials_are_one_line() -> None:
+    failed = run_trace(uuid4(), "--stage", "dev")
 
     assert failed.returncode == 1
     assert failed.stderr.strip() == (
