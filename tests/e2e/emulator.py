@@ -1,7 +1,5 @@
 """AWS on this machine, for the deployment: ministack, an emulator that needs no Docker."""
 
-import subprocess
-import sys
 import time
 from pathlib import Path
 from types import TracebackType
@@ -12,14 +10,12 @@ import requests
 
 from local.child_process import ChildProcess
 from local.environment import environment
+from local.own_environment import tool
 from local.ports import free_port
-from local.service import ROOT
 
-# In an environment of its own: it needs an older botocore than the functions have.
-HOME = ROOT / ".ministack"
-REQUIREMENT = "ministack==1.5.33"
+REQUIREMENT = "ministack==1.5.33"  # it needs an older botocore than the functions have
 ADMINISTRATOR = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-START_SECONDS, SET_UP_SECONDS = 60, 300
+START_SECONDS = 60
 
 
 class Emulator:
@@ -50,7 +46,7 @@ class Emulator:
         return self._log.read_text(errors="replace")[-5000:]
 
     def __enter__(self) -> Self:
-        _set_up()
+        ministack = tool(REQUIREMENT)
         # Nothing of our environment: the functions inherit it, and would not miss what serverless.yml forgets.
         own_environment = {
             "PATH": "/usr/bin:/bin",
@@ -60,9 +56,7 @@ class Emulator:
             "AUTH": "true",
         }
         with self._log.open("wb") as log:
-            self._process = ChildProcess(
-                [str(HOME / "bin" / "ministack")], output=log, environment=own_environment, folder=self._folder
-            )
+            self._process = ChildProcess([str(ministack)], output=log, environment=own_environment, folder=self._folder)
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
             if self._process.has_ended() or time.monotonic() > deadline:
@@ -81,18 +75,3 @@ class Emulator:
             return requests.get(f"{self.endpoint_url}/_ministack/health", timeout=1).ok
         except requests.RequestException:
             return False
-
-
-def _set_up() -> None:
-    """Install it, whole or not at all: the stamp comes last."""
-    stamp = HOME / "requirement"
-    if stamp.exists() and stamp.read_text() == REQUIREMENT:
-        return
-    for command in (
-        [sys.executable, "-m", "venv", "--clear", str(HOME)],
-        [str(HOME / "bin" / "python"), "-m", "pip", "install", "--quiet", REQUIREMENT],
-    ):
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SET_UP_SECONDS, check=False)
-        if done.returncode != 0:
-            raise RuntimeError(f"ministack cannot be installed: {done.stdout}{done.stderr}")
-    stamp.write_text(REQUIREMENT)

@@ -1,7 +1,6 @@
 """Guard rules: what CloudFormation gets from serverless.yml for each stage, and what is in the functions' package."""
 
 import json
-import os
 import subprocess
 import sys
 import zipfile
@@ -12,10 +11,7 @@ from typing import Any
 
 import pytest
 
-from local.environment import environment
-from local.service import ROOT, SERVERLESS
-
-PACKAGE_SECONDS = 300
+from tools.package import package
 
 # "Actions, resources, and condition keys for AWS X-Ray", Service Authorization Reference: these take no resource.
 WITHOUT_RESOURCES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
@@ -60,18 +56,8 @@ class Compiled:
 @pytest.fixture(scope="module", params=["dev", "prod"])
 def compiled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Compiled:
     folder = tmp_path_factory.mktemp(request.param) / "package"
-    packaging = subprocess.run(
-        [SERVERLESS, "package", "--stage", request.param, "--package", str(folder)],
-        cwd=ROOT,
-        env=environment() | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=PACKAGE_SECONDS,
-        check=False,
-    )
-    assert packaging.returncode == 0, packaging.stdout
-    return Compiled(request.param, folder / "cloudformation-template-update-stack.json", folder / "order-processor.zip")
+    zipped = package(folder, "--stage", request.param)
+    return Compiled(request.param, folder / "cloudformation-template-update-stack.json", zipped)
 
 
 def test_the_template_passes_cfn_lint(compiled: Compiled) -> None:
@@ -155,19 +141,6 @@ def test_queues_are_encrypted_and_keep_messages_for_14_days(compiled: Compiled) 
     for queue in compiled.properties("AWS::SQS::Queue").values():
         assert queue["SqsManagedSseEnabled"] is True
         assert queue["MessageRetentionPeriod"] == 14 * 24 * 60 * 60
-
-
-def test_the_package_holds_the_functions_and_their_dependencies_alone(compiled: Compiled) -> None:
-    exported = (compiled.package.parent / "requirements.txt").read_text().splitlines()
-    package = zipfile.ZipFile(compiled.package)
-    names = set(package.namelist())
-    records = {name for name in names if name.endswith(".dist-info/RECORD")}
-    installed = {line.rsplit(",", 2)[0] for name in records for line in package.read(name).decode().splitlines()}
-    ours = {str(path.relative_to(ROOT)) for part in ("functions", "shared") for path in ROOT.glob(f"{part}/*.py")}
-
-    assert {name.split("-")[0] for name in records} == {line.split("==")[0].replace("-", "_") for line in exported}
-    assert ours <= names
-    assert names - ours <= installed
 
 
 def test_the_package_holds_binaries_for_arm_alone(compiled: Compiled) -> None:

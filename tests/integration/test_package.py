@@ -1,0 +1,144 @@
+"""The package as Lambda gets it: what is in it, its bytecode, and that it needs nothing else to answer."""
+
+import importlib.util
+import json
+import marshal
+import sys
+import zipfile
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+import pytest
+
+from local.dynamodb import DynamoDBLocal
+from local.environment import environment
+from local.ports import free_port
+from local.service import ROOT
+from shared.order_table import OrderTable
+from tests.builders import VALID, a_batch, a_request, an_order
+from tools.bench.environment import Environment
+from tools.package import THIS_MACHINE, package
+
+MEGABYTE = 1_000_000
+# The dependencies' sources and bytecode are 2.2 MB each of it, and botocore's data, certificates apart, 0.4 MB.
+LARGEST_PACKAGE = 9 * MEGABYTE
+
+# What a function may load beyond the interpreter itself. A new dependency, or a heavy part of an old one, goes beyond
+# it: each module is a fraction of a millisecond of every cold start. What it loads is listed when that happens.
+MOST_MODULES = {"create_order": 700, "get_order": 700, "process_payment": 700, "recover_orders": 700}
+
+UNCHECKED_HASH = 0b01  # "Hash-based .pycs" (PEP 552): the flags of one that is never compared with its source
+CONTENT = {".py", ".pyc", ".so", ".json", ".gz", ".pem"}
+
+runs_here = pytest.mark.skipif(sys.platform != "linux", reason="Lambda's binaries run on Linux alone")
+
+
+@pytest.fixture(scope="module")
+def packaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return package(tmp_path_factory.mktemp("package"), "--param", THIS_MACHINE)
+
+
+@pytest.fixture(scope="module")
+def unpacked(packaged: Path) -> Path:
+    folder = packaged.with_suffix("")
+    zipfile.ZipFile(packaged).extractall(folder)
+    return folder
+
+
+@pytest.fixture
+def variables(dynamodb: DynamoDBLocal, orders: OrderTable, resolved_service: dict[str, Any]) -> dict[str, str]:
+    """The environment of each function, with local endpoints; there is no X-Ray."""
+    of_functions = {name: str(value) for name, value in resolved_service["provider"]["environment"].items()}
+    changes = {"ORDERS_TABLE": orders.name, "PAYMENT_DELAY_SECONDS": "0", "AWS_LAMBDA_FUNCTION_NAME": "function"}
+    return environment(dynamodb.port, free_port()) | of_functions | changes
+
+
+def test_every_module_has_bytecode_that_is_valid_in_lambda(packaged: Path) -> None:
+    modules = {name for name in zipfile.ZipFile(packaged).namelist() if name.endswith(".py")}
+
+    for name in modules:
+        bytecode = zipfile.ZipFile(packaged).read(importlib.util.cache_from_source(name))
+        header, code = bytecode[:16], marshal.loads(bytecode[16:])  # noqa: S302 - we have just made it
+        assert header[:4] == importlib.util.MAGIC_NUMBER, name
+        assert int.from_bytes(header[4:8], "little") == UNCHECKED_HASH, name
+        assert header[8:] == importlib.util.source_hash(zipfile.ZipFile(packaged).read(name)), name
+        assert isinstance(code, CodeType)
+        assert code.co_filename == f"/var/task/{name}"
+
+
+def test_it_is_small(packaged: Path) -> None:
+    assert packaged.stat().st_size <= LARGEST_PACKAGE
+
+
+def test_it_holds_the_functions_and_their_dependencies_alone(packaged: Path) -> None:
+    names = {name for name in zipfile.ZipFile(packaged).namelist() if not name.endswith(".pyc")}
+    exported = (packaged.parent / "requirements.txt").read_text().splitlines()
+    installed = {str(path.relative_to(packaged.parent / "requirements")) for path in installed_files(packaged)}
+    ours = {str(path.relative_to(ROOT)) for part in ("functions", "shared") for path in ROOT.glob(f"{part}/*.py")}
+
+    assert ours <= names
+    assert names - ours <= installed
+    # What a scanner for vulnerabilities knows the libraries by.
+    metadata = {name.split("-")[0] for name in names if name.endswith(".dist-info/METADATA")}
+    assert metadata == {line.split("==")[0].replace("-", "_") for line in exported}
+
+
+def test_it_holds_nothing_that_is_never_read(packaged: Path) -> None:
+    paths = {Path(name) for name in zipfile.ZipFile(packaged).namelist()}
+
+    assert {path.suffix for path in paths if path.name not in {"METADATA", "emscripten_fetch_worker.js"}} == CONTENT
+    assert not [path for path in paths if {"test", "tests", "examples"} & set(path.parts)]
+    services = {path.parts[2] for path in paths if path.parts[:2] == ("botocore", "data") and len(path.parts) > 3}
+    assert services == {"dynamodb", "xray"}
+
+
+@runs_here
+@pytest.mark.parametrize("function", MOST_MODULES)
+def test_a_function_loads_no_more_than_it_did(function: str, unpacked: Path, variables: dict[str, str]) -> None:
+    with Environment(f"functions.{function}.lambda_handler", [unpacked], variables) as environment:
+        modules = environment.started.modules
+
+    assert len(modules) <= MOST_MODULES[function], "\n".join(modules)
+
+
+@runs_here
+def test_an_order_is_created_read_and_paid_by_the_package_alone(unpacked: Path, variables: dict[str, str]) -> None:
+    created = answer("create_order", a_request("POST", "/orders", VALID), unpacked, variables)
+    assert created["statusCode"] == 201
+    order_id = json.loads(created["body"])["order_id"]
+
+    read = answer("get_order", a_request("GET", f"/orders/{order_id}"), unpacked, variables)
+    assert json.loads(read["body"])["status"] == "PENDING"
+
+
+@runs_here
+def test_a_batch_is_settled_by_the_package_alone(unpacked: Path, variables: dict[str, str], orders: OrderTable) -> None:
+    order = orders.add(an_order())
+
+    settled = answer("process_payment", a_batch([order]), unpacked, variables)
+
+    assert settled == {"batchItemFailures": []}
+    assert orders.get(order.order_id).status == "PROCESSED"
+
+
+@runs_here
+def test_a_waiting_order_is_recovered_by_the_package_alone(
+    unpacked: Path, variables: dict[str, str], orders: OrderTable
+) -> None:
+    orders.add(an_order())
+
+    recovered = answer("recover_orders", {}, unpacked, variables | {"RECOVERY_GRACE_SECONDS": "0"})
+
+    assert recovered == {"recovered": 1, "failed": 0}
+
+
+def answer(function: str, event: dict[str, Any], unpacked: Path, variables: dict[str, str]) -> Any:  # noqa: ANN401  # each its own
+    """What a function answers to its first event in an environment that has the package alone."""
+    with Environment(f"functions.{function}.lambda_handler", [unpacked], variables) as environment:
+        return environment.invoke(event).answer
+
+
+def installed_files(packaged: Path) -> list[Path]:
+    """What was made ready for the package."""
+    return [path for path in (packaged.parent / "requirements").rglob("*") if path.is_file()]
