@@ -7,9 +7,9 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -25,7 +25,7 @@ from local.xray import XRay
 WATCH_SECONDS = 0.2
 ANSWER_MARGIN_SECONDS = 5
 STREAM_FUNCTION = "processPayment"
-READY = """Ready in {:.0f} s: POST an order, GET it, and see what happened with `npm run trace -- ORDER_ID`. Ctrl-C ends it.
+READY = """Ready in {:.0f} s: POST an order, GET it, see all with `npm run trace -- ORDER_ID`. Ctrl-C ends it.
 
   curl -i http://127.0.0.1:{}/orders -H 'Content-Type: application/json' -d \
 '{{"customer_id": "c-42", "items": [{{"sku": "KB-75", "quantity": 2, "unit_price": "349.90"}}]}}'
@@ -36,8 +36,7 @@ class Stopped(Exception):
     """The local run was asked to end."""
 
 
-@dataclass(frozen=True)
-class Ports:
+class Ports(NamedTuple):
     """The ports it listens on."""
 
     api: int
@@ -49,8 +48,8 @@ class Ports:
 class LocalRun:
     """Runs until it is asked to end, our parent dies, or a part ends by itself; then nothing of it is left."""
 
-    def __init__(self, ports: Ports) -> None:
-        self._ports = ports
+    def __init__(self, ports: Ports, database: Path | None = None) -> None:
+        self._ports, self._database = ports, database
         self._is_asked_to_end = False
         self._stop = threading.Event()
         self._parent = os.getppid()
@@ -62,7 +61,7 @@ class LocalRun:
         """Start every part, say that they are ready, and watch them until the end: Stopped, or LocalRunFailed."""
         began = time.monotonic()
         with ExitStack() as parts:
-            dynamodb = DynamoDBLocal(port=self._ports.dynamodb)
+            dynamodb = DynamoDBLocal(port=self._ports.dynamodb, database=self._database)
             parts.callback(dynamodb.stop)
             xray = XRay(port=self._ports.xray)
             parts.callback(xray.stop)

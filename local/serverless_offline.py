@@ -18,7 +18,7 @@ ANSWER_SECONDS = 35  # longer than any function's timeout
 # and the plugins' announcements and frames.
 NOISE = re.compile(
     r"""\s*$ | .*\(λ:\ \w+\) | \{"_aws": | [┌│└] | Starting\ Offline | Offline\ \[ | Function\ names\ exposed |
-        \s+\*\ | Server\ ready | DynamoDB\ - | Skipping\ end""",
+        \s+\*\ | Successfully\ invoked | Server\ ready | DynamoDB\ - | Skipping\ end""",
     re.VERBOSE,
 )
 

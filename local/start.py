@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from local.child_process import LocalRunFailed
 from local.environment import API_PORT, DYNAMODB_PORT, LAMBDA_PORT, XRAY_PORT, environment
@@ -23,18 +24,19 @@ PORTS = {
 def main(arguments: Sequence[str]) -> int:
     """Run until the end: 0 when somebody asked for it, 1 when a part failed."""
     options = _options(arguments)
-    for name, port in vars(options).items():
+    ports = _ports(options)
+    for option, port in zip(PORTS, ports, strict=True):
         if not is_free(port):
             print(
                 f"Port {port} is in use: end what listens there (`lsof -i :{port}` names it), "
-                f"or choose another with `npm start -- --{name.replace('_', '-')} PORT`.",
+                f"or choose another with `npm start -- {option} PORT`.",
                 file=sys.stderr,
             )
             return 1
     ours = environment(options.dynamodb_port, options.xray_port)
     os.environ.clear()
     os.environ.update(ours)
-    run = LocalRun(Ports(options.port, options.lambda_port, options.dynamodb_port, options.xray_port))
+    run = LocalRun(ports, options.database)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, run.end)
     run.say("Starting DynamoDB Local, X-Ray, the API and the stream mapping …")
@@ -60,10 +62,19 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="npm start --", description=__doc__)
     for option, (port, owner) in PORTS.items():
         parser.add_argument(option, type=_port, default=port, metavar="PORT", help=f"of {owner} (default: {port})")
+    parser.add_argument(
+        "--database", type=Path, metavar="FOLDER", help="where the orders are kept (default: in memory, for this run)"
+    )
     options = parser.parse_args(arguments)
-    if len(set(vars(options).values())) < len(PORTS):
+    if len(set(_ports(options))) < len(PORTS):
         parser.error(f"{', '.join(PORTS)} must differ")
+    if options.database:
+        options.database.mkdir(parents=True, exist_ok=True)
     return options
+
+
+def _ports(options: argparse.Namespace) -> Ports:
+    return Ports(options.port, options.lambda_port, options.dynamodb_port, options.xray_port)
 
 
 def _port(text: str) -> int:

@@ -31,9 +31,9 @@ def processes() -> dict[int, tuple[int, str]]:
 class Service:
     """A running `npm start`, and all that it printed."""
 
-    def __init__(self) -> None:
+    def __init__(self, *more_options: str) -> None:
         ports = {name: free_port() for name in ("--port", "--lambda-port", "--dynamodb-port", "--xray-port")}
-        options = [word for name, port in ports.items() for word in (name, str(port))]
+        options = [*(word for name, port in ports.items() for word in (name, str(port))), *more_options]
         self.port, self.lambda_port, _, self.xray_port = map(str, ports.values())
         self.base_url = f"http://127.0.0.1:{self.port}"
         self.lines: list[str] = []
@@ -91,9 +91,9 @@ class Service:
 
 
 @contextmanager
-def npm_start() -> Iterator[Service]:
+def npm_start(*options: str) -> Iterator[Service]:
     """A service of one's own, ended in any case."""
-    service = Service()
+    service = Service(*options)
     try:
         service.wait_until_ready()
         yield service

@@ -1,17 +1,14 @@
 """Guard rules: what CloudFormation gets from serverless.yml for each stage, and what is in the functions' package."""
 
-import json
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tools.package import package
+from tests.integration.compiled import STAGES, Compiled, compiled_stage
 
 # "Actions, resources, and condition keys for AWS X-Ray", Service Authorization Reference: these take no resource.
 WITHOUT_RESOURCES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
@@ -25,39 +22,15 @@ ALLOWED = {
     "CreateOrder": {"dynamodb:PutItem"},
     "GetOrder": {"dynamodb:GetItem"},
     "ProcessPayment": {"dynamodb:PartiQLUpdate", "sqs:SendMessage"} | OF_A_STREAM,
+    "RecoverOrders": {"dynamodb:Query", "dynamodb:BatchGetItem", "dynamodb:PartiQLUpdate"},
 }
 
-
-@dataclass(frozen=True)
-class Compiled:
-    """What `sls package` makes of a stage."""
-
-    stage: str
-    template: Path
-    package: Path
-
-    def resources(self, kind: str) -> dict[str, dict[str, Any]]:
-        """The resources of an AWS type, by logical id."""
-        resources: dict[str, dict[str, Any]] = json.loads(self.template.read_text())["Resources"]
-        return {name: resource for name, resource in resources.items() if resource["Type"] == kind}
-
-    def properties(self, kind: str) -> dict[str, dict[str, Any]]:
-        """The properties of the resources of an AWS type, by logical id."""
-        return {name: resource["Properties"] for name, resource in self.resources(kind).items()}
-
-    def statements(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Each statement of each role, with the role's logical id."""
-        for role, properties in self.properties("AWS::IAM::Role").items():
-            for policy in properties["Policies"]:
-                for statement in policy["PolicyDocument"]["Statement"]:
-                    yield role, statement
+API_LOGS_ROLE = "ApiGatewayLogsRole"  # API Gateway's, with the one policy that it takes
 
 
-@pytest.fixture(scope="module", params=["dev", "prod"])
+@pytest.fixture(scope="module", params=STAGES)
 def compiled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Compiled:
-    folder = tmp_path_factory.mktemp(request.param) / "package"
-    zipped = package(folder, "--stage", request.param)
-    return Compiled(request.param, folder / "cloudformation-template-update-stack.json", zipped)
+    return compiled_stage(request.param, tmp_path_factory.getbasetemp())
 
 
 def test_the_template_passes_cfn_lint(compiled: Compiled) -> None:
@@ -99,7 +72,13 @@ def test_each_function_has_a_role_of_its_own_and_no_role_is_left_over(compiled: 
 
     roles = [properties["Role"]["Fn::GetAtt"][0] for properties in functions.values()]
 
-    assert sorted(roles) == sorted(compiled.resources("AWS::IAM::Role"))
+    assert sorted(roles) == sorted(set(compiled.resources("AWS::IAM::Role")) - {API_LOGS_ROLE})
+
+
+def test_no_role_of_a_function_has_a_policy_of_aws(compiled: Compiled) -> None:
+    roles = compiled.properties("AWS::IAM::Role")
+
+    assert {name for name, role in roles.items() if role.get("ManagedPolicyArns")} <= {API_LOGS_ROLE}
 
 
 def test_each_role_allows_just_what_its_function_does(compiled: Compiled) -> None:
@@ -115,7 +94,9 @@ def test_each_function_has_a_log_group_and_each_log_group_expires(compiled: Comp
     names = {properties["FunctionName"] for properties in compiled.properties("AWS::Lambda::Function").values()}
     groups = compiled.properties("AWS::Logs::LogGroup").values()
 
-    assert {f"/aws/lambda/{name}" for name in names} == {group["LogGroupName"] for group in groups}
+    of_functions = {f"/aws/lambda/{name}" for name in names}
+    of_the_api = {"/aws/api-gateway/order-processor-prod"} if compiled.stage == "prod" else set()
+    assert {group["LogGroupName"] for group in groups} == of_functions | of_the_api
     assert all(group["RetentionInDays"] > 0 for group in groups)
 
 

@@ -1,0 +1,78 @@
+"""What was answered 201 is settled, whatever is killed meanwhile and however much comes at once."""
+
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.builders import VALID
+from tests.e2e.conftest import Service, npm_start
+
+LIMIT_SECONDS = 120
+
+
+def post(service: Service) -> str:
+    created = requests.post(f"{service.base_url}/orders", json=VALID, timeout=LIMIT_SECONDS)
+    assert created.status_code == 201, created.text
+    return str(created.json()["order_id"])
+
+
+def get(service: Service, order_id: str) -> dict[str, Any]:
+    return dict(requests.get(f"{service.base_url}/orders/{order_id}", timeout=LIMIT_SECONDS).json())
+
+
+def assert_all_settled(service: Service, order_ids: list[str]) -> None:
+    """Each of them, once: with one payment each."""
+    deadline = time.monotonic() + LIMIT_SECONDS
+    for order_id in order_ids:
+        while (order := get(service, order_id))["status"] == "PENDING":
+            assert time.monotonic() < deadline, f"{order} is still PENDING: {service.lines[-20:]}"
+            time.sleep(0.2)
+        assert order["status"] == "PROCESSED"
+    assert len({get(service, order_id)["payment_id"] for order_id in order_ids}) == len(order_ids)
+
+
+def pids(service: Service, command: str) -> list[int]:
+    return [pid for pid, line in service.family().items() if command in line]
+
+
+def test_functions_killed_amid_payments_are_started_again() -> None:
+    with npm_start() as service:
+        order_ids = [post(service) for _ in range(5)]
+        time.sleep(1)
+        paying = pids(service, "process_payment")
+        for pid in paying:
+            os.kill(pid, signal.SIGKILL)
+        order_ids += [post(service) for _ in range(5)]
+
+        assert paying
+        assert_all_settled(service, order_ids)
+
+
+@pytest.mark.parametrize("killed", ["local.start", "DynamoDBLocal.jar"])
+def test_after_a_crash_the_next_start_settles_what_was_under_way(tmp_path: Path, killed: str) -> None:
+    database = ("--database", str(tmp_path))
+    with npm_start(*database) as service:
+        order_ids = [post(service) for _ in range(10)]
+        family = service.family()
+        for pid in pids(service, killed):
+            os.kill(pid, signal.SIGKILL)
+        assert service.wait_for_end(family) == []
+
+    with npm_start(*database) as service:
+        order_ids += [post(service) for _ in range(5)]
+
+        assert_all_settled(service, order_ids)
+
+
+def test_five_hundred_orders_at_once_are_all_settled_and_none_given_up(service: Service) -> None:
+    with ThreadPoolExecutor(2) as clients:
+        order_ids = list(clients.map(lambda _: post(service), range(500)))
+
+    assert_all_settled(service, order_ids)
+    assert not [line for line in service.lines if "failure queue" in line]

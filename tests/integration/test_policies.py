@@ -1,0 +1,50 @@
+"""What a policy scanner (checkov) finds in each stage's template, and why it is so."""
+
+import json
+import subprocess
+
+import pytest
+
+from local.own_environment import tool
+from tests.integration.compiled import STAGES, compiled_stage
+
+REQUIREMENT = "checkov==3.3.30"  # it needs other versions of boto3 and pydantic than the functions have
+SCAN_SECONDS = 120
+
+EXCEPTIONS = {
+    "CKV_AWS_18": "The deployment bucket is read by CloudFormation alone, and what is in it anybody can build.",
+    "CKV_AWS_21": "Each deployment has a folder of its own in that bucket, so nothing is overwritten.",
+    "CKV_AWS_26": "An alert names a metric, nothing of a customer's; a key that CloudWatch may use is 1 USD a month.",
+    "CKV_AWS_27": "The queue is encrypted with SQS's own key (SqsManagedSseEnabled), which this check does not know.",
+    "CKV_AWS_115": "Reserved concurrency takes it from the others: a new account has ten in all, and may reserve none.",
+    "CKV_AWS_116": "It is for asynchronous calls: RecoverOrders', and what one run misses, the next one does.",
+    "CKV_AWS_117": "DynamoDB, SQS and X-Ray are protected by IAM. A VPC protects no more, and costs its endpoints.",
+    "CKV_AWS_119": "The table is encrypted with DynamoDB's own key; one of KMS is 1 USD a month, and its calls.",
+    "CKV_AWS_158": "Logs are encrypted with CloudWatch's own key, and hold neither bodies nor personal data.",
+    "CKV_AWS_173": "The environment is encrypted with Lambda's own key, and holds names and numbers, no secret.",
+}
+IN_DEV_ALONE = {"CKV_AWS_28": "Point-in-time recovery is for prod; the orders of dev go with its stack."}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_scanner_finds_what_is_so_on_purpose_and_nothing_else(
+    stage: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    template = compiled_stage(stage, tmp_path_factory.getbasetemp()).template
+    options = ["--framework", "cloudformation", "--output", "json", "--soft-fail", "--skip-download"]
+
+    scan = subprocess.run(
+        [tool(REQUIREMENT), "--file", template.name, *options],
+        cwd=template.parent,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(template.parent)},  # a configuration of the user's would change it
+        capture_output=True,
+        text=True,
+        timeout=SCAN_SECONDS,
+        check=False,
+    )
+
+    assert scan.returncode == 0, scan.stdout + scan.stderr
+    report = json.loads(scan.stdout)
+    found = {check["check_id"] for check in report["results"]["failed_checks"]}
+    assert report["summary"]["parsing_errors"] == 0
+    assert found == EXCEPTIONS.keys() | (IN_DEV_ALONE.keys() if stage == "dev" else set())
