@@ -114,8 +114,8 @@ def draw(title: str, documents: Sequence[dict[str, Any]], width: int) -> Table:
     table.add_column("took", justify="right", no_wrap=True, width=7)
     table.add_column(f"0{_duration(total):>{bar_characters - 1}}", no_wrap=True, width=bar_characters)
     for row in all_rows:
-        name = Text("  " * row.depth + row.name, style=row.style if row.style in {"red", "yellow"} else "")
-        bar = Text(_bar((row.start - first) / total, (row.end - first) / total, bar_characters), style=row.style)
+        name = _indented(2 * row.depth, row.name, row.style if row.style in {"red", "yellow"} else "")
+        bar = _bar((row.start - first) / total, (row.end - first) / total, bar_characters, row.style)
         table.add_row(name, _duration(row.start - first), _duration(row.end - row.start), bar)
     return table
 
@@ -136,11 +136,16 @@ def _duration(seconds: float) -> str:
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.2f} s"
 
 
-def _bar(start: float, end: float, characters: int) -> str:
+def _bar(start: float, end: float, characters: int, style: str) -> Text:
     """A bar between two fractions of so many characters, of an eighth of one at least: nothing is invisible.
 
     Blocks grow from the left of a character alone, so a bar begins with the character that its start falls into.
     """
     cell = min(int(start * characters), characters - 1)
     eighths = max(round((end - start) * characters * 8), 1)
-    return " " * cell + "█" * (eighths // 8) + EIGHTHS[eighths % 8].strip()
+    return _indented(cell, "█" * (eighths // 8) + EIGHTHS[eighths % 8].strip(), style)
+
+
+def _indented(characters: int, text: str, style: str) -> Text:
+    """The space has a style of its own, or an SVG has it as part of the text, where some readers drop it."""
+    return Text.assemble((" " * characters, "dim"), (text, style))
