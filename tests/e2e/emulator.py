@@ -27,15 +27,12 @@ class Emulator:
         self._folder = folder
         self._log = folder / "ministack.log"
 
-    def client(self, service: str) -> Any:  # noqa: ANN401  # the stubs know a client only by a literal name
-        """A client of one of its services."""
+    def client(self, service: str, role: str | None = None) -> Any:  # noqa: ANN401  # stubs need a literal name
+        """A client of one of its services: the administrator's, or one with a role, which has to trust him."""
         create: Any = boto3.client
-        return create(
-            service,
-            endpoint_url=self.endpoint_url,
-            aws_access_key_id=ADMINISTRATOR["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=ADMINISTRATOR["AWS_SECRET_ACCESS_KEY"],
-        )
+        credentials = self._credentials(role) if role else ADMINISTRATOR
+        names = {name.lower(): value for name, value in credentials.items()}
+        return create(service, endpoint_url=self.endpoint_url, **names)
 
     def environment(self) -> dict[str, str]:
         """What makes it AWS for a command."""
@@ -69,6 +66,15 @@ class Emulator:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._process.stop()
+
+    def _credentials(self, role: str) -> dict[str, str]:
+        arn = self.client("iam").get_role(RoleName=role)["Role"]["Arn"]
+        granted = self.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
+        return {
+            "AWS_ACCESS_KEY_ID": granted["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": granted["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": granted["SessionToken"],
+        }
 
     def _answers(self) -> bool:
         try:

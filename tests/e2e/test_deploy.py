@@ -1,30 +1,60 @@
 """The service as the README has it deployed and removed, on an emulator of AWS."""
 
 import json
-import os
-import platform
-import signal
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import requests
 
-from local.service import ROOT
-from tests.builders import VALID
+from shared.order_table import to_item
+from tests.builders import VALID, an_order
+from tests.e2e.deployment import (
+    NAME,
+    allow_what_only_the_emulator_asks_for,
+    inventory,
+    is_refused,
+    let_the_administrator_take,
+    npm_run,
+    role_of,
+    settled,
+)
 from tests.e2e.emulator import Emulator
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="the emulator runs the functions on this machine, and their package is for Linux"
 )
 
-STAGE = ["--stage", "dev", "--param", f"architecture={'x86_64' if platform.machine() == 'x86_64' else 'arm64'}"]
-COMMAND_SECONDS, SETTLE_SECONDS = 300, 60
 PROBLEM = "application/problem+json"
+
+TABLE = {"TableName": f"{NAME}-orders"}
+KEY = {"order_id": {"S": "none"}}
+IF_IT_EXISTS = {"ConditionExpression": "attribute_exists(order_id)"}
+OF_BUCKET = {"ExpressionAttributeValues": {":bucket": {"S": "0"}}, "KeyConditionExpression": "pending_bucket = :bucket"}
+# Calls that change nothing, even of a role that may make them.
+CALLS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "read": ("dynamodb", "get_item", TABLE | {"Key": KEY}),
+    "add": ("dynamodb", "put_item", TABLE | IF_IT_EXISTS | {"Item": KEY}),
+    "change": ("dynamodb", "update_item", TABLE | IF_IT_EXISTS | {"Key": KEY}),
+    "delete": ("dynamodb", "delete_item", TABLE | {"Key": KEY}),
+    "read many": ("dynamodb", "batch_get_item", {"RequestItems": {TABLE["TableName"]: {"Keys": [KEY]}}}),
+    "scan": ("dynamodb", "scan", TABLE),
+    "list the pending": ("dynamodb", "query", TABLE | OF_BUCKET | {"IndexName": "pending-orders"}),
+    "delete the table": ("dynamodb", "delete_table", TABLE),
+    "list tables": ("dynamodb", "list_tables", {}),
+    "list queues": ("sqs", "list_queues", {}),
+    "list functions": ("lambda", "list_functions", {}),
+    "list roles": ("iam", "list_roles", {}),
+    "list buckets": ("s3", "list_buckets", {}),
+}
+ALLOWED = {
+    "createOrder": {"add"},
+    "getOrder": {"read"},
+    "processPayment": set(),  # it settles, which is another action
+    "recoverOrders": {"list the pending", "read many"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -37,100 +67,100 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 def orders_url(emulator: Emulator) -> str:
     """Deploy the service; its value is the address of its orders."""
     npm_run(emulator, "deploy")
-    _allow_what_only_the_emulator_asks_for(emulator)
+    allow_what_only_the_emulator_asks_for(emulator)
     (api,) = emulator.client("apigateway").get_rest_apis()["items"]
     return f"{emulator.endpoint_url}/restapis/{api['id']}/dev/_user_request_/orders"
 
 
-def test_a_deployed_order_is_processed(emulator: Emulator, orders_url: str) -> None:
-    created = requests.post(orders_url, json=VALID, timeout=30)
+@pytest.fixture(scope="module")
+def client(emulator: Emulator, orders_url: str) -> Iterator[requests.Session]:  # noqa: ARG001  # deploys the service
+    """A client with the API key, which is read as the README says."""
+    (key,) = emulator.client("apigateway").get_api_keys(nameQuery=NAME, includeValues=True)["items"]
+    with requests.Session() as session:
+        session.headers["x-api-key"] = key["value"]
+        yield session
+
+
+def test_a_deployed_order_is_processed(emulator: Emulator, client: requests.Session, orders_url: str) -> None:
+    created = client.post(orders_url, json=VALID, timeout=30)
     assert created.status_code == 201, created.text + emulator.log()
 
-    order = settled(f"{orders_url}/{created.json()['order_id']}")
+    order = settled(client, f"{orders_url}/{created.json()['order_id']}")
 
     assert order["status"] == "PROCESSED", json.dumps(order) + emulator.log()
     assert order["payment_id"]
 
 
-def test_a_bad_order_is_refused(orders_url: str) -> None:
-    refused = requests.post(orders_url, json={**VALID, "items": []}, timeout=30)
+def test_a_bad_order_is_refused(client: requests.Session, orders_url: str) -> None:
+    refused = client.post(orders_url, json={**VALID, "items": []}, timeout=30)
 
     assert (refused.status_code, refused.headers["Content-Type"]) == (422, PROBLEM)
     assert refused.json()["errors"][0]["pointer"] == "/items"
 
 
-def test_an_unknown_order_is_not_found(orders_url: str) -> None:
-    unknown = requests.get(f"{orders_url}/0b5c0a4e-8f64-4b6e-9f34-3a6f5a1a9c55", timeout=30)
+def test_an_unknown_order_is_not_found(client: requests.Session, orders_url: str) -> None:
+    unknown = client.get(f"{orders_url}/0b5c0a4e-8f64-4b6e-9f34-3a6f5a1a9c55", timeout=30)
 
     assert (unknown.status_code, unknown.headers["Content-Type"]) == (404, PROBLEM)
 
 
+@pytest.mark.parametrize("headers", [{}, {"x-api-key": "guessed"}])
+@pytest.mark.parametrize("path", ["", "/0b5c0a4e-8f64-4b6e-9f34-3a6f5a1a9c55"])
+def test_nobody_gets_in_without_the_key(orders_url: str, path: str, headers: dict[str, str]) -> None:
+    refused = requests.get(orders_url + path, headers=headers, timeout=30)
+
+    assert (refused.status_code, refused.headers["Content-Type"]) == (403, PROBLEM)
+    assert refused.json()["title"] == "Forbidden"
+    assert refused.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_an_unknown_path_is_not_found(orders_url: str) -> None:
+    unknown = requests.get(orders_url.removesuffix("/orders"), timeout=30)
+
+    assert (unknown.status_code, unknown.headers["Content-Type"]) == (404, PROBLEM)
+
+
+def test_requests_are_logged_but_not_what_is_in_them(emulator: Emulator, orders_url: str) -> None:
+    api = emulator.client("apigateway")
+    stage = api.get_stage(restApiId=orders_url.split("/")[4], stageName="dev")
+
+    assert stage["accessLogSettings"]["destinationArn"].endswith(f":/aws/api-gateway/{NAME}")
+    assert stage["methodSettings"]["*/*"]["loggingLevel"] == "OFF"
+    assert stage["methodSettings"]["*/*"]["dataTraceEnabled"] is False
+    assert ":role/" in api.get_account()["cloudwatchRoleArn"]
+
+
+@pytest.mark.usefixtures("orders_url")
+@pytest.mark.parametrize("function", ALLOWED)
+def test_a_role_is_refused_what_its_function_does_not_do(emulator: Emulator, function: str) -> None:
+    role = role_of(function)
+    let_the_administrator_take(emulator, role)
+
+    allowed = {name for name, call in CALLS.items() if not is_refused(emulator, role, *call)}
+
+    assert allowed == ALLOWED[function]
+
+
+def test_an_order_that_the_stream_did_not_deliver_is_recovered(
+    emulator: Emulator, client: requests.Session, orders_url: str
+) -> None:
+    functions = emulator.client("lambda")
+    (mapping,) = functions.list_event_source_mappings()["EventSourceMappings"]
+    functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+    order = an_order()
+    overdue = order.model_copy(update={"created_at": order.created_at - timedelta(minutes=10)})
+    emulator.client("dynamodb").put_item(**TABLE, Item=to_item(overdue))
+
+    answer = functions.invoke(FunctionName=f"{NAME}-recoverOrders", Payload="{}")
+
+    assert json.load(answer["Payload"]) == {"recovered": 1, "failed": 0}, emulator.log()
+    assert settled(client, f"{orders_url}/{order.order_id}")["status"] == "PROCESSED"
+
+
 @pytest.mark.usefixtures("orders_url")
 def test_remove_leaves_nothing_behind(emulator: Emulator) -> None:
-    assert all(inventory(emulator).values())
+    assert all(inventory(emulator).values()), inventory(emulator)
 
     npm_run(emulator, "remove")
 
     assert not any(inventory(emulator).values()), inventory(emulator)
-
-
-def npm_run(emulator: Emulator, script: str) -> None:
-    """Run a script of package.json against the emulator, as an operator would, and show what it said if it fails."""
-    with subprocess.Popen(
-        ["npm", "run", script, "--", *STAGE],
-        cwd=ROOT,
-        env=emulator.environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        process_group=0,
-    ) as npm:
-        try:
-            output, _ = npm.communicate(timeout=COMMAND_SECONDS)
-        except subprocess.TimeoutExpired as hung:
-            pytest.fail(f"npm run {script} did not end: {hung.output!r}")
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(npm.pid, signal.SIGKILL)
-    assert npm.returncode == 0, output
-
-
-def settled(url: str) -> dict[str, Any]:
-    """Ask for an order until it is settled, or for so long that something is wrong."""
-    deadline = time.monotonic() + SETTLE_SECONDS
-    while True:
-        order: dict[str, Any] = requests.get(url, timeout=30).json()
-        if order["status"] != "PENDING" or time.monotonic() > deadline:
-            return order
-        time.sleep(0.2)
-
-
-def inventory(emulator: Emulator) -> dict[str, list[Any]]:
-    """All there is of each kind of thing that a deployment makes."""
-    return {
-        "stacks": emulator.client("cloudformation").describe_stacks()["Stacks"],
-        "tables": emulator.client("dynamodb").list_tables()["TableNames"],
-        "streams": emulator.client("dynamodbstreams").list_streams()["Streams"],
-        "functions": emulator.client("lambda").list_functions()["Functions"],
-        "mappings": emulator.client("lambda").list_event_source_mappings()["EventSourceMappings"],
-        "roles": emulator.client("iam").list_roles()["Roles"],
-        "log groups": emulator.client("logs").describe_log_groups()["logGroups"],
-        "queues": emulator.client("sqs").list_queues().get("QueueUrls", []),
-        "buckets": emulator.client("s3").list_buckets()["Buckets"],
-        "APIs": emulator.client("apigateway").get_rest_apis()["items"],
-    }
-
-
-def _allow_what_only_the_emulator_asks_for(emulator: Emulator) -> None:
-    """Let ProcessPayment call BatchExecuteStatement.
-
-    On AWS this is no action of IAM's: dynamodb:PartiQLUpdate, which serverless.yml allows, stands for it ("IAM security
-    policies with PartiQL for DynamoDB", Amazon DynamoDB Developer Guide).
-    """
-    statement = {"Effect": "Allow", "Action": "dynamodb:BatchExecuteStatement", "Resource": "*"}
-    emulator.client("iam").put_role_policy(
-        RoleName="order-processor-dev-processPayment-us-east-1-lambdaRole",
-        PolicyName="emulator",
-        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
-    )

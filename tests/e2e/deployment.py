@@ -1,0 +1,107 @@
+"""The service on the emulator of AWS: deployed, removed, asked for an order, and looked into."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from typing import Any
+
+import pytest
+import requests
+from botocore.exceptions import ClientError
+
+from local.service import ROOT
+from tests.e2e.emulator import Emulator
+from tools.package import THIS_MACHINE
+
+NAME = "order-processor-dev"
+STAGE = ["--stage", "dev", "--param", THIS_MACHINE, "--param", "access_logs=true"]
+COMMAND_SECONDS, SETTLE_SECONDS = 300, 60
+
+
+def npm_run(emulator: Emulator, script: str) -> None:
+    """Run a script of package.json against the emulator, as an operator would, and show what it said if it fails."""
+    with subprocess.Popen(
+        ["npm", "run", script, "--", *STAGE],
+        cwd=ROOT,
+        env=emulator.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        process_group=0,
+    ) as npm:
+        try:
+            output, _ = npm.communicate(timeout=COMMAND_SECONDS)
+        except subprocess.TimeoutExpired as hung:
+            pytest.fail(f"npm run {script} did not end: {hung.output!r}")
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(npm.pid, signal.SIGKILL)
+    assert npm.returncode == 0, output
+
+
+def settled(client: requests.Session, url: str) -> dict[str, Any]:
+    """Ask for an order until it is settled, or for so long that something is wrong."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while True:
+        order: dict[str, Any] = client.get(url, timeout=30).json()
+        if order["status"] != "PENDING" or time.monotonic() > deadline:
+            return order
+        time.sleep(0.2)
+
+
+def inventory(emulator: Emulator) -> dict[str, list[Any]]:
+    """All there is of each kind of thing that a deployment makes."""
+    return {
+        "stacks": emulator.client("cloudformation").describe_stacks()["Stacks"],
+        "tables": emulator.client("dynamodb").list_tables()["TableNames"],
+        "streams": emulator.client("dynamodbstreams").list_streams()["Streams"],
+        "functions": emulator.client("lambda").list_functions()["Functions"],
+        "mappings": emulator.client("lambda").list_event_source_mappings()["EventSourceMappings"],
+        "roles": emulator.client("iam").list_roles()["Roles"],
+        "log groups": emulator.client("logs").describe_log_groups()["logGroups"],
+        "queues": emulator.client("sqs").list_queues().get("QueueUrls", []),
+        "buckets": emulator.client("s3").list_buckets()["Buckets"],
+        "APIs": emulator.client("apigateway").get_rest_apis()["items"],
+        "API keys": emulator.client("apigateway").get_api_keys()["items"],
+        "usage plans": emulator.client("apigateway").get_usage_plans()["items"],
+        "schedules": emulator.client("events").list_rules()["Rules"],
+        "topics": emulator.client("sns").list_topics()["Topics"],
+        "alarms": emulator.client("cloudwatch").describe_alarms()["MetricAlarms"],
+        "dashboards": emulator.client("cloudwatch").list_dashboards()["DashboardEntries"],
+    }
+
+
+def role_of(function: str) -> str:
+    return f"{NAME}-{function}-us-east-1-lambdaRole"
+
+
+def is_refused(emulator: Emulator, role: str, service: str, method: str, arguments: dict[str, Any]) -> bool:
+    try:
+        getattr(emulator.client(service, role), method)(**arguments)
+    except ClientError as error:
+        return error.response["Error"]["Code"] in {"AccessDenied", "AccessDeniedException"}
+    return False
+
+
+def let_the_administrator_take(emulator: Emulator, role: str) -> None:
+    """Add him to those who may assume a role, where serverless.yml has Lambda alone."""
+    iam = emulator.client("iam")
+    policy = iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"]
+    policy["Statement"].append({"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"})
+    iam.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(policy))
+
+
+def allow_what_only_the_emulator_asks_for(emulator: Emulator) -> None:
+    """Let the functions that settle orders call BatchExecuteStatement.
+
+    On AWS this is no action of IAM's: dynamodb:PartiQLUpdate, which serverless.yml allows, stands for it ("IAM security
+    policies with PartiQL for DynamoDB", Amazon DynamoDB Developer Guide).
+    """
+    statement = {"Effect": "Allow", "Action": "dynamodb:BatchExecuteStatement", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    for function in ("processPayment", "recoverOrders"):
+        emulator.client("iam").put_role_policy(RoleName=role_of(function), PolicyName="emulator", PolicyDocument=policy)
