@@ -26,7 +26,8 @@ def create_order() -> Response[str]:
         key = idempotency_key(app.current_event)
         new_order = NewOrder.model_validate(json_body(app.current_event))
 
-    caller = app.current_event.request_context.identity.api_key_id or ""
+    request = app.current_event.request_context
+    caller = request.identity.api_key_id or ""
     order_id = idempotent_order_id(caller, key) if key else None
     placed = Order.place(new_order, order_id, tracing.current_header())
     stored = orders.add(placed)
@@ -34,7 +35,7 @@ def create_order() -> Response[str]:
     tracer.put_annotation(key="order_id", value=str(stored.order_id))
     tracer.put_annotation(key="status", value=stored.status)
     names = {"order_id": str(stored.order_id), "trace_id": stored.trace_id}
-    location = {"Location": f"/orders/{stored.order_id}"}
+    location = {"Location": f"{request.path}/{stored.order_id}"}  # with the stage, where the path has it
     if key and stored is not placed:
         if not stored.is_of(new_order):
             raise IdempotencyKeyReused

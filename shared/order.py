@@ -7,10 +7,20 @@ from enum import StrEnum
 from typing import Annotated, Self
 from uuid import UUID, uuid4, uuid5
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, computed_field
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    computed_field,
+)
 from pydantic_core import PydanticCustomError
 
 _KEYS = UUID("0f3d1c52-8a86-4c0c-9be3-0b7f0b9f0a4e")
+MAX_QUANTITY = 10_000
 _AMOUNT = re.compile(r"[0-9]{1,10}(\.[0-9]{1,2})?")
 
 
@@ -41,18 +51,37 @@ def _decimal(value: object) -> Decimal:
     )
 
 
+def _whole(value: object) -> object:
+    """A whole number such as 2.0 (JSON Schema counts it as one) comes as a Decimal; a huge one is not made an int."""
+    if isinstance(value, Decimal) and abs(value) <= MAX_QUANTITY and value % 1 == 0:
+        return int(value)
+    return value
+
+
 def _to_milliseconds(value: datetime) -> str:
     return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 Money = Annotated[
     Decimal,
-    BeforeValidator(_decimal, json_schema_input_type=str | float),
+    BeforeValidator(_decimal),
     PlainSerializer(lambda amount: f"{amount:.2f}", when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": r"^[0-9]+\.[0-9]{2}$"}, mode="serialization"),
 ]
-UnitPrice = Annotated[Money, Field(gt=0, max_digits=12, decimal_places=2)]
+_TEXT_PRICE = {"type": "string", "pattern": f"^{_AMOUNT.pattern}$", "not": {"pattern": "^[0.]+$"}}
+_NUMBER_PRICE = {"type": "number", "exclusiveMinimum": 0, "maximum": 9_999_999_999.99, "multipleOf": 0.01}
+UnitPrice = Annotated[
+    Money,
+    Field(gt=0, max_digits=12, decimal_places=2),
+    WithJsonSchema({"anyOf": [_TEXT_PRICE, _NUMBER_PRICE]}, mode="validation"),
+]
 # Fixed width, so that the text sorts by time; DynamoDB's index relies on it.
-Timestamp = Annotated[AwareDatetime, PlainSerializer(_to_milliseconds, when_used="json")]
+_TIMESTAMP = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$"
+Timestamp = Annotated[
+    AwareDatetime,
+    PlainSerializer(_to_milliseconds, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": _TIMESTAMP}, mode="serialization"),
+]
 
 
 class Item(BaseModel):
@@ -61,7 +90,7 @@ class Item(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     sku: Annotated[str, Field(pattern=r"^[^\p{C}]*$", min_length=1, max_length=64)]
-    quantity: Annotated[int, Field(ge=1, le=10_000)]
+    quantity: Annotated[int, Field(ge=1, le=MAX_QUANTITY), BeforeValidator(_whole)]
     unit_price: UnitPrice
 
 

@@ -47,7 +47,7 @@ def test_a_valid_order_is_created_pending() -> None:
 
     assert response.status == 201
     assert response.headers["Content-Type"] == "application/json"
-    assert response.headers["Location"] == f"/orders/{response.body['order_id']}"
+    assert response.headers["Location"] == f"/dev/orders/{response.body['order_id']}"
     assert response.body == {
         **VALID,
         "order_id": str(UUID(response.body["order_id"])),
@@ -72,6 +72,20 @@ def test_two_equal_requests_are_two_orders() -> None:
 
 def test_a_body_in_base64_is_read() -> None:
     assert post(base64.b64encode(json.dumps(VALID).encode()).decode(), isBase64Encoded=True).status == 201
+
+
+@pytest.mark.parametrize("quantity", ["2.0", "2e0", "0.2E1"])
+def test_a_whole_quantity_is_whole_however_it_is_written(quantity: str) -> None:
+    body = json.dumps(VALID).replace('"quantity": 2', f'"quantity": {quantity}')
+
+    assert post(body).body["items"][0]["quantity"] == 2
+
+
+@pytest.mark.parametrize("quantity", ["2.5", "1e99999", "1e-99999", "0.0", "1e5"])
+def test_any_other_number_is_no_quantity(quantity: str) -> None:
+    response = post(json.dumps(VALID).replace('"quantity": 2', f'"quantity": {quantity}'))
+
+    assert (response.status, response.pointers) == (422, ["/items/0/quantity"])
 
 
 @pytest.mark.parametrize("price", ["349.9", "349.90", "34990e-2"])
@@ -223,7 +237,7 @@ def test_a_retried_put_never_sets_a_settled_order_back(orders: OrderTable) -> No
 
 
 def keyed(key: str, body: object = VALID, caller: str = "caller-1") -> Response:
-    context = {"requestId": "r-1", "identity": {"apiKeyId": caller}}
+    context = {"requestId": "r-1", "path": "/dev/orders", "identity": {"apiKeyId": caller}}
     return post(body, headers={"idempotency-key": key}, requestContext=context)
 
 

@@ -1,0 +1,154 @@
+"""10,000 generated requests to the running service: never a 5xx, and every answer as openapi.json documents it.
+
+They are the same ones in every run: what the document allows and what it forbids (by schemathesis), and what no honest
+client sends.
+"""
+
+import socket
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from http.client import HTTPException, HTTPResponse
+from typing import Any, NamedTuple
+
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis import Case, GenerationMode
+
+from tests.contract import COMPONENTS, DOCUMENT, faults
+from tests.e2e.conftest import Service
+from tests.e2e.strange_requests import HARDLY_HTTP, ODD_REQUESTS, SPOILT_ORDERS
+
+CONNECTIONS = 3  # serverless-offline starts a process of a function for each request at the same time
+ANSWER_SECONDS = 30
+PATIENCE_SECONDS = 0.5  # with bytes that may be half a request, whose end the server awaits
+
+API = schemathesis.openapi.from_dict(DOCUMENT)
+CREATE = DOCUMENT["paths"]["/orders"]["post"]
+GET = DOCUMENT["paths"]["/orders/{order_id}"]["get"]
+OTHER = {"responses": {"405": COMPONENTS["responses"]["MethodNotAllowed"]}}
+# What serverless-offline answers before it asks a function; AWS has its own for them.
+OF_THE_EMULATOR = {200, 400, 404, 413, 417, 431}  # 200: to a CORS preflight
+
+
+class Answer(NamedTuple):
+    """What came back for what was sent: no status if nothing did, and what is wrong with it."""
+
+    status: int | None
+    fault: str
+    request: str
+
+
+def judge(documented: Sequence[Any], status: int, headers: Mapping[str, str], body: bytes) -> str:
+    """Say what is wrong with an answer that one of these operations should document."""
+    responses = [operation["responses"].get(str(status)) for operation in documented]
+    if status >= 500 or not any(responses):
+        return f"{status} {body!r}"
+    return min(("; ".join(faults(it, status, headers, body)) for it in responses if it), key=len)
+
+
+def send_all[Request](
+    requests_: st.SearchStrategy[Request], count: int, send: Callable[[Request], Answer]
+) -> Counter[int | None]:
+    """Send as many generated requests, have all answers judged, and count their statuses."""
+    answers: list[Future[Answer]] = []
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+
+        @settings(
+            max_examples=count,
+            phases=[Phase.generate],
+            derandomize=True,
+            database=None,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(requests_)
+        def generate(request: Request) -> None:
+            answers.append(pool.submit(send, request))
+
+        generate()
+    found = [answer.result() for answer in answers]
+    assert [answer for answer in found if answer.fault] == []
+    assert len(found) >= count
+    return Counter(answer.status for answer in found)
+
+
+@pytest.mark.parametrize(
+    ("mode", "path", "method", "count", "expected"),
+    [
+        (GenerationMode.POSITIVE, "/orders", "POST", 600, {200, 201}),
+        (GenerationMode.NEGATIVE, "/orders", "POST", 300, {400, 422}),
+        (GenerationMode.POSITIVE, "/orders/{order_id}", "GET", 300, {404}),
+        (GenerationMode.NEGATIVE, "/orders/{order_id}", "GET", 600, {404}),
+    ],
+)
+def test_what_the_document_allows_and_forbids(  # noqa: PLR0913
+    service: Service, *, mode: GenerationMode, path: str, method: str, count: int, expected: set[int]
+) -> None:
+    operation = DOCUMENT["paths"][path][method.lower()]
+
+    def send(call: dict[str, Any]) -> Answer:
+        answer = session.request(**call, timeout=ANSWER_SECONDS)
+        fault = judge([operation], answer.status_code, answer.headers, answer.content)
+        if mode is GenerationMode.NEGATIVE and answer.ok:
+            fault = "it is taken"
+        return Answer(answer.status_code, fault, str(call))
+
+    def to_call(case: Case[Any]) -> dict[str, Any]:
+        return case.as_transport_kwargs(base_url=service.base_url)
+
+    with requests.Session() as session:
+        statuses = send_all(API[path][method].as_strategy(generation_mode=mode).map(to_call), count, send)
+
+    assert expected <= set(statuses), statuses
+
+
+def exchange(service: Service, request: bytes, patience: float = ANSWER_SECONDS) -> tuple[HTTPResponse, bytes] | None:
+    """Send bytes; nothing if nothing comes back."""
+    with socket.create_connection(("127.0.0.1", int(service.port)), timeout=patience) as connection:
+        connection.sendall(request)
+        response = HTTPResponse(connection, method=request.partition(b" ")[0].decode("latin-1"))
+        try:
+            response.begin()
+            return response, response.read()
+        except (HTTPException, OSError):
+            return None
+        finally:
+            response.close()
+
+
+def test_spoilt_orders(service: Service) -> None:
+    def send(request: bytes) -> Answer:
+        answer = exchange(service, request)
+        if not answer:
+            return Answer(None, "no answer", repr(request))
+        response, body = answer
+        return Answer(response.status, judge([CREATE], response.status, dict(response.headers), body), repr(request))
+
+    statuses = send_all(SPOILT_ORDERS, 4_000, send)
+
+    assert {200, 201, 400, 413, 422} <= set(statuses), statuses
+    assert statuses[201] > 1_000, statuses
+
+
+@pytest.mark.parametrize(
+    ("strange", "count"), [(ODD_REQUESTS, 3_900), (HARDLY_HTTP, 300)], ids=["odd requests", "hardly HTTP"]
+)
+def test_what_no_client_would_send(service: Service, strange: st.SearchStrategy[bytes], count: int) -> None:
+    def send(request: bytes) -> Answer:
+        answer = exchange(service, request, PATIENCE_SECONDS)
+        if not answer:
+            return Answer(None, "", repr(request))
+        response, body = answer
+        if response.headers["Cache-Control"] != "no-store" and response.status in OF_THE_EMULATOR:
+            return Answer(response.status, "", repr(request))
+        fault = judge([CREATE, GET, OTHER], response.status, dict(response.headers), body)
+        return Answer(response.status, fault, repr(request))
+
+    statuses = send_all(strange, count, send)
+
+    assert statuses[400] > 100, statuses
+    assert requests.get(f"{service.base_url}/orders/1", timeout=ANSWER_SECONDS).status_code == 404
