@@ -53,7 +53,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
 def _order(record: DynamoDBRecord) -> Order:
     change = record.raw_event["dynamodb"]
     try:
-        return to_order(change["NewImage"])
+        return to_order(change.get("NewImage", {}))
     except UnreadableOrder as error:
         logger.error("Record is no order", sequence_number=change["SequenceNumber"], reason=str(error))
         raise

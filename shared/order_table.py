@@ -145,7 +145,7 @@ def to_order(item: Mapping[str, Any]) -> Order:
         values = {name: _from_attribute(value) for name, value in item.items()}
         items = [{**line, "quantity": int(line["quantity"])} for line in values["items"]]
         return Order.model_validate({**values, "items": items})
-    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise UnreadableOrder(type(error).__name__) from error
 
 

@@ -120,6 +120,16 @@ def test_an_unknown_path_is_not_found(orders_url: str) -> None:
     assert (unknown.status_code, unknown.headers["Content-Type"]) == (404, PROBLEM)
 
 
+@pytest.mark.usefixtures("orders_url")
+def test_requests_and_functions_are_traced(emulator: Emulator) -> None:
+    """The tracing of the API's stage is set by a call after the deployment, and so in no template."""
+    (api,) = emulator.client("apigateway").get_rest_apis()["items"]
+    functions = emulator.client("lambda").list_functions()["Functions"]
+
+    assert emulator.client("apigateway").get_stage(restApiId=api["id"], stageName="dev")["tracingEnabled"] is True
+    assert [function["TracingConfig"] for function in functions] == [{"Mode": "Active"}] * 4
+
+
 def test_requests_are_logged_but_not_what_is_in_them(emulator: Emulator, orders_url: str) -> None:
     api = emulator.client("apigateway")
     stage = api.get_stage(restApiId=orders_url.split("/")[4], stageName="dev")

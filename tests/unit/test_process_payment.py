@@ -68,12 +68,16 @@ def test_the_last_payments_failing_do_not_keep_the_others_from_being_recorded(ta
 
 
 @pytest.mark.parametrize("image", [None, {}, {"order_id": {"S": "x"}}, {"order_id": 7}, "text"])
-def test_a_poison_record_fails_alone(table: Table, gateway: Gateway, image: object) -> None:
+def test_a_poison_record_fails_alone_and_is_logged(
+    table: Table, gateway: Gateway, log: StringIO, image: object
+) -> None:
     event = a_batch([an_order(), an_order(), an_order()])
     event["Records"][1]["dynamodb"]["NewImage"] = image
 
     assert deliver(event) == ["2"]
     assert len(table.settled) == len(gateway.asked) == 2
+    assert '"message":"Record is no order"' in log.getvalue()
+    assert '"sequence_number":"2"' in log.getvalue()
 
 
 def test_a_record_without_an_image_fails_alone(table: Table, gateway: Gateway) -> None:
