@@ -1,16 +1,20 @@
-"""TCP ports of this machine: which are free."""
+"""Ports of this machine: which are free, for TCP and for UDP, as X-Ray needs both on one."""
 
 import socket
+
+KINDS = (socket.SOCK_STREAM, socket.SOCK_DGRAM)
 
 
 def is_free(port: int) -> bool:
     """Whether a server can listen on the port, on every address, as DynamoDB Local does."""
-    with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind(("", port))
-        except OSError:
-            return False
+    try:
+        for kind in KINDS:
+            with socket.socket(type=kind) as listener:
+                if kind == socket.SOCK_STREAM:  # or connections that have just ended would count
+                    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                listener.bind(("", port))
+    except OSError:
+        return False
     with socket.socket() as client:  # macOS binds the wildcard address beside a server on 127.0.0.1
         client.settimeout(1)
         return client.connect_ex(("127.0.0.1", port)) != 0
@@ -18,7 +22,9 @@ def is_free(port: int) -> bool:
 
 def free_port() -> int:
     """A port that nothing listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    while True:
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            port: int = listener.getsockname()[1]
+        if is_free(port):
+            return port

@@ -146,6 +146,10 @@ class Order(NewOrder):
         """Whether this is what the client sent."""
         return (self.customer_id, self.currency, self.items) == tuple(dict(new_order).values())
 
+    def outcome(self) -> dict[str, str]:
+        """What settling it added, as JSON has it."""
+        return self.model_dump(mode="json", exclude_none=True, include=_OUTCOME)
+
     def processed(self, payment_id: str) -> Self:
         """The order once its payment went through."""
         return self.model_copy(update={"status": Status.PROCESSED, "payment_id": payment_id, "processed_at": _now()})
@@ -153,6 +157,9 @@ class Order(NewOrder):
     def declined(self, reason: str) -> Self:
         """The order once its payment was refused for good."""
         return self.model_copy(update={"status": Status.DECLINED, "decline_reason": reason, "declined_at": _now()})
+
+
+_OUTCOME = {"status", "processed_at", "payment_id", "declined_at", "decline_reason"}
 
 
 def idempotent_order_id(caller: str, key: str) -> UUID:

@@ -120,11 +120,7 @@ class OrderTable:
         return [_result(response.get("Error")) for response in answer["Responses"]]
 
     def _settle_statement(self, order: Order) -> "BatchStatementRequestTypeDef":
-        outcome = {
-            name: value
-            for name, value in to_item(order).items()
-            if name in {"status", "processed_at", "payment_id", "declined_at", "decline_reason"}
-        }
+        outcome = {name: _to_attribute(value) for name, value in order.outcome().items()}
         assignments = " ".join(f'SET "{name}"=?' for name in outcome)
         return {
             "Statement": f'UPDATE "{self.name}" {assignments} REMOVE "pending_bucket"'

@@ -109,7 +109,7 @@ class Settlement:
 
 
 class _CoalescingWriter:
-    """Records outcomes in calls that are as full as can be, from one thread and so over one connection.
+    """Records outcomes in calls that are as full as can be, two at a time: one is prepared while another is on its way.
 
     A call starts when it is full, or when no further outcome is expected. So the last few outcomes wait for the
     slowest payment, as the batch itself does.
@@ -117,7 +117,7 @@ class _CoalescingWriter:
 
     def __init__(self, outcomes: Outcomes) -> None:
         self._outcomes = outcomes
-        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._threads = ThreadPoolExecutor(max_workers=2)
         self._calls: set[asyncio.Task[None]] = set()
         self._expected = 0
         self._outage: Exception | None = None
@@ -143,8 +143,8 @@ class _CoalescingWriter:
         return recorded
 
     def close(self) -> None:
-        """End the thread."""
-        self._thread.shutdown()
+        """End the threads."""
+        self._threads.shutdown()
 
     def _flush(self) -> None:
         group, self._waiting = self._waiting, []
@@ -167,7 +167,7 @@ class _CoalescingWriter:
         orders = [order for order, _ in group]
         results: Sequence[bool | Exception]
         try:
-            results = await asyncio.get_running_loop().run_in_executor(self._thread, self._call, orders)
+            results = await asyncio.get_running_loop().run_in_executor(self._threads, self._call, orders)
         except Exception as error:  # noqa: BLE001  # whatever it is, each of the orders has to hear of it
             results = [error] * len(group)
         for (_, recorded), result in zip(group, results, strict=True):

@@ -119,7 +119,7 @@ def test_a_thousand_orders_are_recorded_in_forty_calls(table: Table, gateway: Ga
 
 def test_what_does_not_fill_a_call_is_recorded_too(table: Table, gateway: Gateway) -> None:
     assert deliver(a_batch([an_order() for _ in range(51)])) == []
-    assert [len(call) for call in table.calls] == [25, 25, 1]
+    assert sorted(len(call) for call in table.calls) == [1, 25, 25]
     assert len(gateway.asked) == 51
 
 
@@ -138,13 +138,13 @@ def test_a_call_that_fails_fails_its_records(table: Table, gateway: Gateway) -> 
     assert len(gateway.asked) == 60
 
 
-def test_an_outage_of_the_table_is_waited_for_once(table: Table, gateway: Gateway) -> None:
+def test_an_outage_of_the_table_is_waited_for_by_the_calls_under_way_alone(table: Table, gateway: Gateway) -> None:
     table.outage = ConnectTimeoutError(endpoint_url="http://127.0.0.1")
 
-    deliver(a_batch([an_order() for _ in range(60)]))
+    deliver(a_batch([an_order() for _ in range(1000)]))
 
-    assert len(table.calls) == 1
-    assert len(gateway.asked) == 60
+    assert len(table.calls) <= 2
+    assert len(gateway.asked) == 1000
 
 
 def test_a_gateway_that_hangs_is_unavailable(

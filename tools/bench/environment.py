@@ -1,5 +1,6 @@
 """A Lambda environment: a process that imports a function and answers events, at the speed that it is given."""
 
+import http
 import json
 import os
 import secrets
@@ -22,7 +23,7 @@ LAST_WORDS = 2_000
 
 
 class EnvironmentFailed(Exception):
-    """The process ended instead of answering; the message is what it said."""
+    """The process ended instead of answering, or did not do what was to be measured; the message is what it said."""
 
 
 @dataclass(frozen=True)
@@ -83,13 +84,17 @@ class Environment:
             cast("IO[str]", pipe).close()
 
     def invoke(self, event: Mapping[str, Any], *, sampled: bool = False) -> Answer:
-        """Have it answer an event, within a trace as Lambda begins one."""
+        """Have it answer an event, within a trace as Lambda begins one. An answer that tells of a failure is none."""
         trace_header = f"Root={new_trace_id()};Parent={secrets.token_hex(8)};Sampled={int(sampled)}"
         pipe = cast("IO[str]", self._process.stdin)
         with suppress(BrokenPipeError):  # it has ended, and what it said is about to be read
             pipe.write(json.dumps({"event": event, "trace_header": trace_header}) + "\n")
             pipe.flush()
-        return self._read()
+        answer = self._read()
+        what = answer.answer or {}
+        if what.get("statusCode", 200) >= http.HTTPStatus.BAD_REQUEST or what.get("batchItemFailures"):
+            raise EnvironmentFailed(f"Not done: {json.dumps(what)[:LAST_WORDS]}")
+        return answer
 
     def _read(self) -> Answer:
         line = cast("IO[str]", self._process.stdout).readline()

@@ -114,7 +114,11 @@ def request() -> dict[str, Any]:
         "path": "/orders",
         "headers": {"Content-Type": "application/json"},
         "body": json.dumps(NEW_ORDER),
-        "requestContext": {"requestId": "52fdfc07-2182-454f-963f-5f0f9a621d72", "identity": {}},
+        "requestContext": {
+            "requestId": "52fdfc07-2182-454f-963f-5f0f9a621d72",
+            "path": "/dev/orders",
+            "identity": {"apiKeyId": "caller-1", "sourceIp": "127.0.0.1"},
+        },
     }
 
 
