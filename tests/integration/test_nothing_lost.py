@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 QUIET_SECONDS, LIMIT_SECONDS = 0.15, 60
 GATEWAY_FAULTS = ["unavailable", "hangs", "charges, then hangs"]
 TABLE_FAULTS = [None, "throttled", "crash before the write", "crash after the write"]
-# For each order: the faults that the provider answers one after the other, whether it is declined, whether it has a key.
+# For each order: the faults that the provider answers one after the other; whether it is declined; whether it has a key
 ORDERS = st.lists(
     st.tuples(st.lists(st.sampled_from(GATEWAY_FAULTS), max_size=6), st.booleans(), st.booleans()),
     min_size=3,
