@@ -8,8 +8,10 @@ import pytest
 from moto import mock_aws
 from pytest_socket import disable_socket
 
+from functions import process_payment
 from shared.observability import logger
 from shared.order_table import OrderTable
+from tests.builders import Gateway, Table
 
 
 @pytest.fixture(autouse=True)
@@ -38,3 +40,19 @@ def orders() -> Iterator[OrderTable]:
             KeySchema=[{"AttributeName": "order_id", "KeyType": "HASH"}],
         )
         yield OrderTable("orders", client)
+
+
+@pytest.fixture
+def table(monkeypatch: pytest.MonkeyPatch) -> Table:
+    """The table to which ProcessPayment tells its outcomes."""
+    table = Table()
+    monkeypatch.setattr(process_payment, "orders", table)
+    return table
+
+
+@pytest.fixture
+def gateway(monkeypatch: pytest.MonkeyPatch) -> Gateway:
+    """The payment gateway that ProcessPayment asks."""
+    gateway = Gateway()
+    monkeypatch.setattr(process_payment, "gateway", gateway)
+    return gateway

@@ -13,20 +13,6 @@ from shared.order import Status
 from tests.builders import Context, Gateway, Table, a_batch, a_record, an_order
 
 
-@pytest.fixture
-def table(monkeypatch: pytest.MonkeyPatch) -> Table:
-    table = Table()
-    monkeypatch.setattr(process_payment, "orders", table)
-    return table
-
-
-@pytest.fixture
-def gateway(monkeypatch: pytest.MonkeyPatch) -> Gateway:
-    gateway = Gateway()
-    monkeypatch.setattr(process_payment, "gateway", gateway)
-    return gateway
-
-
 def deliver(event: dict[str, Any]) -> list[str]:
     """Deliver a batch; return the sequence numbers that are reported as failed."""
     response = process_payment.lambda_handler(event, Context())

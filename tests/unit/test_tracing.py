@@ -16,6 +16,8 @@ from tests.builders import VALID, Context, Gateway, Table, XRay, a_batch, a_reco
 ROOT = "1-5759e988-bd862e3fe1be46a994272793"
 PARENT = "53995c3f42cd8ad8"
 
+pytestmark = pytest.mark.usefixtures("gateway")
+
 
 @pytest.mark.parametrize(
     ("header", "read"),
@@ -69,20 +71,6 @@ def test_a_created_order_is_in_the_trace_of_its_request(orders: OrderTable, monk
 
     assert created["trace_id"] == ROOT
     assert orders.get(created["order_id"]).trace_header == f"Root={ROOT};Parent={PARENT};Sampled=0"
-
-
-@pytest.fixture
-def table(monkeypatch: pytest.MonkeyPatch) -> Table:
-    table = Table()
-    monkeypatch.setattr(process_payment, "orders", table)
-    return table
-
-
-@pytest.fixture(autouse=True)
-def gateway(monkeypatch: pytest.MonkeyPatch) -> Gateway:
-    gateway = Gateway()
-    monkeypatch.setattr(process_payment, "gateway", gateway)
-    return gateway
 
 
 @pytest.fixture
