@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from tools import trace
 from tools.waterfall import draw, is_complete, rows, status
 
 START = 1_795_505_695.0
@@ -119,3 +120,12 @@ def test_a_trace_with_the_settled_payment_is_complete() -> None:
 )
 def test_any_other_trace_is_not(documents: list[dict[str, Any]]) -> None:
     assert not is_complete(documents, ORDER_ID)
+
+
+def test_an_order_that_is_not_sampled_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(trace.LocalOrders, "trace_id", lambda *_: None)
+
+    assert trace.main([ORDER_ID]) == 1
+    assert capsys.readouterr().err.strip() == f"Order {ORDER_ID} was not sampled: X-Ray has no trace of it."
