@@ -3,9 +3,18 @@
 import http.client
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-from local.stream_mapping import FunctionError, FunctionNotInvoked
+from local.stream_mapping import FunctionError, FunctionNotInvoked, Invoke
+
+ANSWER_MARGIN_SECONDS = 5
+
+
+def invoker(function: Mapping[str, Any], port: int) -> Invoke:
+    """What invokes a function of serverless.yml, and waits for it a little longer than it may take."""
+    seconds = function["timeout"] + ANSWER_MARGIN_SECONDS
+    return partial(invoke, port=port, function_name=function["name"], timeout_seconds=seconds)
 
 
 def invoke(event: Mapping[str, Any], *, port: int, function_name: str, timeout_seconds: float) -> dict[str, Any] | None:

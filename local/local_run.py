@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,13 +16,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local import service as serverless_yml
 from local.child_process import LocalRunFailed
 from local.dynamodb import DynamoDBLocal
-from local.lambda_endpoint import invoke
+from local.lambda_endpoint import invoker
 from local.serverless_offline import ServerlessOffline
 from local.stream_mapping import MappingSettings, StreamMapping, UnsupportedMapping
 from local.xray import XRay
 
 WATCH_SECONDS = 0.2
-ANSWER_MARGIN_SECONDS = 5
 STREAM_FUNCTION = "processPayment"
 READY = """Ready in {:.0f} s: POST an order, GET it, see all with `npm run trace -- ORDER_ID`. Ctrl-C ends it.
 
@@ -54,6 +52,7 @@ class LocalRun:
         self._stop = threading.Event()
         self._parent = os.getppid()
         logs = logging.Handler()
+        # A handler that says each line as we say ours; a class for this one method would say no more.
         logs.emit = lambda record: self.say(f"Stream mapping: {record.getMessage()}")  # type: ignore[method-assign]
         logging.getLogger("local.stream_mapping").addHandler(logs)
 
@@ -103,12 +102,7 @@ class LocalRun:
                 client=boto3.client("dynamodbstreams"),
                 stream_arn=boto3.client("dynamodb").describe_table(TableName=table)["Table"]["LatestStreamArn"],
                 function_arn=f"arn:aws:lambda:us-east-1:000000000000:function:{function['name']}",
-                invoke=partial(
-                    invoke,
-                    port=self._ports.functions,
-                    function_name=function["name"],
-                    timeout_seconds=function["timeout"] + ANSWER_MARGIN_SECONDS,
-                ),
+                invoke=invoker(function, self._ports.functions),
                 on_failure=lambda message: self.say(f"Stream mapping: the failure queue would get {message}"),
             )
         except (BotoCoreError, ClientError, UnsupportedMapping) as error:

@@ -14,16 +14,15 @@ from uuid import UUID
 
 import boto3
 import requests
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from rich.console import Console
 
 from local import service
-from local.child_process import LocalRunFailed
 from local.environment import API_PORT, XRAY_PORT
 from local.xray import local_client
 from shared.order import OrderNotFound
 from shared.order_table import OrderTable
 from shared.tracing import TraceHeader
+from tools.command import CommandFailed, add_stage, no_local_run, run
 from tools.waterfall import draw, is_complete, status
 
 if TYPE_CHECKING:
@@ -31,10 +30,6 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.5
 SVG_CHARACTERS = 120
-
-
-class TraceNotShown(Exception):
-    """There is nothing to draw; the message says why, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +44,7 @@ class LocalOrders:
         try:
             response = requests.get(f"http://127.0.0.1:{self.port}/orders/{order_id}", timeout=10)
         except requests.ConnectionError:
-            message = f"No local run answers on port {self.port}: start it with `npm start`, or name a --stage."
-            raise TraceNotShown(message) from None
+            raise no_local_run(self.port) from None
         if response.status_code == requests.codes.not_found:
             raise OrderNotFound
         trace_id: str | None = response.json().get("trace_id")
@@ -83,25 +77,24 @@ class DeployedOrders:
 def main(arguments: Sequence[str]) -> int:
     """Draw, or say in a line why there is nothing to draw."""
     options = _options(arguments)
+    return run(lambda: _trace(options))
+
+
+def _trace(options: argparse.Namespace) -> None:
     console = Console(stderr=True)
-    try:
-        with console.status("Looking for the order …"):
-            orders = DeployedOrders(options.stage) if options.stage else LocalOrders(options.port, options.xray_port)
-            trace_id, xray = orders.trace_id(options.order_id), orders.xray()
-        if trace_id is None:
-            return _fail(f"Order {options.order_id} was not sampled: X-Ray has no trace of it.")
-        documents = _wait(xray, trace_id, options, console)
-    except OrderNotFound:
-        return _fail(f"There is no order {options.order_id} {_where(options)}.")
-    except NoCredentialsError:
-        return _fail("AWS has no credentials of yours: set them with `aws configure`, or in the environment.")
-    except (BotoCoreError, ClientError, LocalRunFailed, TraceNotShown) as error:
-        return _fail(str(error))
+    with console.status("Looking for the order …"):
+        orders = DeployedOrders(options.stage) if options.stage else LocalOrders(options.port, options.xray_port)
+        try:
+            trace_id = orders.trace_id(options.order_id)
+        except OrderNotFound:
+            raise CommandFailed(f"There is no order {options.order_id} {_where(options)}.") from None
+    if trace_id is None:
+        raise CommandFailed(f"Order {options.order_id} was not sampled: X-Ray has no trace of it.")
+    documents = _wait(orders.xray(), trace_id, options, console)
     try:
         _show(options, documents)
     except OSError as error:
-        return _fail(f"The picture cannot be written: {error}.")
-    return 0
+        raise CommandFailed(f"The picture cannot be written: {error}.") from error
 
 
 def _wait(xray: "XRayClient", trace_id: str, options: argparse.Namespace, console: Console) -> list[dict[str, Any]]:
@@ -118,7 +111,7 @@ def _wait(xray: "XRayClient", trace_id: str, options: argparse.Namespace, consol
         else:
             return documents
     if not documents:
-        raise TraceNotShown(f"X-Ray has nothing of trace {trace_id} after {options.wait:.0f} s.")
+        raise CommandFailed(f"X-Ray has nothing of trace {trace_id} after {options.wait:.0f} s.")
     now = f"the order is {status(documents, order_id)}"
     console.print(f"Not complete after {options.wait:.0f} s: {now}. This is what there is of its trace.")
     return documents
@@ -149,17 +142,10 @@ def _where(options: argparse.Namespace) -> str:
     return f"in stage {options.stage}" if options.stage else f"in the local run on port {options.port}"
 
 
-def _fail(message: str) -> int:
-    print(message, file=sys.stderr)
-    return 1
-
-
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="npm run trace --", description=__doc__)
     parser.add_argument("order_id", type=UUID, help="the order's id")
-    parser.add_argument(
-        "--stage", choices=["dev", "prod"], help="ask AWS for an order of this stage, not the local run"
-    )
+    add_stage(parser, "ask AWS for an order of this stage, not the local run")
     parser.add_argument("--svg", type=Path, metavar="FILE", help="also write the picture to a file")
     parser.add_argument("--json", action="store_true", help="print X-Ray's documents instead of the picture")
     parser.add_argument("--wait", type=float, default=60, metavar="SECONDS", help="at most so long (default: 60)")
