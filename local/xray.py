@@ -30,7 +30,11 @@ log = logging.getLogger(__name__)
 
 def local_client(endpoint_url: str) -> "XRayClient":
     """A client of moto's X-Ray API, which takes any credentials."""
-    session = boto3.Session(aws_access_key_id="local", aws_secret_access_key="local", region_name="us-east-1")  # noqa: S106
+    session = boto3.Session(
+        aws_access_key_id="local",
+        aws_secret_access_key="local",  # noqa: S106  # nothing secret
+        region_name="us-east-1",
+    )
     return session.client("xray", endpoint_url=endpoint_url)
 
 

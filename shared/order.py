@@ -104,6 +104,9 @@ class NewOrder(BaseModel):
     items: Annotated[list[Item], Field(min_length=1, max_length=100)]
 
 
+_OUTCOME = {"status", "processed_at", "payment_id", "declined_at", "decline_reason"}
+
+
 class Order(NewOrder):
     """An order as the service keeps and shows it."""
 
@@ -125,7 +128,7 @@ class Order(NewOrder):
         """What the customer pays: the sum of quantity x unit price."""
         return sum((item.quantity * item.unit_price for item in self.items), Decimal())
 
-    @computed_field  # type: ignore[prop-decorator]
+    @computed_field  # type: ignore[prop-decorator]  # as above
     @property
     def trace_id(self) -> str | None:
         """The trace of the order, from its request to its payment."""
@@ -157,9 +160,6 @@ class Order(NewOrder):
     def declined(self, reason: str) -> Self:
         """The order once its payment was refused for good."""
         return self.model_copy(update={"status": Status.DECLINED, "decline_reason": reason, "declined_at": _now()})
-
-
-_OUTCOME = {"status", "processed_at", "payment_id", "declined_at", "decline_reason"}
 
 
 def idempotent_order_id(caller: str, key: str) -> UUID:

@@ -61,7 +61,8 @@ class OrderTable:
         """
         request = AWSRequest("GET", self._client.meta.endpoint_url).prepare()
         try:
-            self._client._endpoint.http_session.send(request)  # type: ignore[attr-defined]  # noqa: SLF001
+            session = self._client._endpoint.http_session  # type: ignore[attr-defined]  # noqa: SLF001  # see above
+            session.send(request)
         except BotoCoreError as error:
             logger.warning("DynamoDB did not answer", extra={"reason": str(error)})
 

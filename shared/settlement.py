@@ -13,7 +13,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from shared import tracing
 from shared.observability import logger, metrics
-from shared.order import Order
+from shared.order import Order, Status
 from shared.order_table import STATEMENTS_PER_CALL
 from shared.payment import Declined, GatewayUnavailable, PaymentGateway, Receipt
 from shared.tracing import PaymentSegment
@@ -44,8 +44,7 @@ class Settlement:
         self._aws = {"operation": "BatchExecuteStatement", "table_name": outcomes.name}
         self._settling: dict[UUID, asyncio.Task[None]] = {}
         self._attempts: list[PaymentSegment] = []
-        self._settled: list[Order] = []
-        self._seconds_to_settle: list[float] = []
+        self._settled: list[tuple[Status, float]] = []  # with the seconds since the order was created
 
     async def settle(self, order: Order, queued_at: float) -> None:
         """Charge an order and record the outcome. An order that comes twice is settled once, for both.
@@ -66,9 +65,9 @@ class Settlement:
     def report(self) -> None:
         """Tell metrics and X-Ray what became of the orders, once all are settled or failed; nothing comes after it."""
         self._writer.close()
-        for status, count in Counter(order.status for order in self._settled).items():
+        for status, count in Counter(status for status, _ in self._settled).items():
             metrics.add_metric(name=f"Payments{status.capitalize()}", unit=MetricUnit.Count, value=count)
-        for seconds in self._seconds_to_settle:
+        for _, seconds in self._settled:
             metrics.add_metric(name="TimeToSettle", unit=MetricUnit.Seconds, value=seconds)
         tracing.send(self._xray, self._attempts)
 
@@ -87,8 +86,7 @@ class Settlement:
             raise
         attempt.order = settled
         if is_first:
-            self._settled.append(settled)
-            self._seconds_to_settle.append(time.time() - order.created_at.timestamp())
+            self._settled.append((settled.status, time.time() - order.created_at.timestamp()))
         message = "Payment settled" if is_first else "Payment was settled before"
         logger.info(message, extra=names | {"status": settled.status})
 

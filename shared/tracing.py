@@ -119,10 +119,9 @@ class PaymentSegment:
     `queued_at` is when the order was written to the stream, in epoch seconds.
     """
 
-    def __init__(self, order: Order, queued_at: float, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, order: Order, queued_at: float) -> None:
         self.order = order
-        self._clock = clock
-        received_at = clock()
+        received_at = time.time()
         self._start_time = min(queued_at, received_at)
         self._flags: dict[str, bool] = {}
         self._subsegments: list[dict[str, Any]] = []
@@ -131,16 +130,16 @@ class PaymentSegment:
     @contextmanager
     def subsegment(self, name: str, error: type[Exception] | None = None, **fields: object) -> Iterator[None]:
         """Time a part of the attempt. An exception is shown as a fault, or as an error if it is of that type."""
-        start_time = self._clock()
+        start_time = time.time()
         try:
             yield
         except Exception as exception:
             flags = {"error" if error and isinstance(exception, error) else "fault": True}
             self._flags |= flags
             cause = {"id": _new_id(), "type": type(exception).__name__, "message": str(exception)[:LONGEST_MESSAGE]}
-            self._add(name, start_time, self._clock(), **fields, **flags, cause={"exceptions": [cause]})
+            self._add(name, start_time, time.time(), **fields, **flags, cause={"exceptions": [cause]})
             raise
-        self._add(name, start_time, self._clock(), **fields)
+        self._add(name, start_time, time.time(), **fields)
 
     def document(self) -> str | None:
         """The document ("X-Ray segment documents", AWS X-Ray Developer Guide); None if the order is not sampled."""
