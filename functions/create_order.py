@@ -6,43 +6,44 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.parser import parse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from shared import tracing
-from shared.api import idempotency_key, json_body, resolver, show
+from shared.api import idempotency_key, json_body, order_response, resolver
 from shared.observability import logger, metrics, tracer
 from shared.order import IdempotencyKeyReused, NewOrder, Order, idempotent_order_id
 from shared.order_table import OrderTable
-from shared.settings import load_settings
+from shared.settings import TableSettings, load_settings
 
-orders = OrderTable(load_settings().orders_table)
+orders = OrderTable(load_settings(TableSettings).orders_table)
 app = resolver(method="POST")
 
 
 @app.post("/orders")
 def create_order() -> Response[str]:
-    """201 with the order, and its address in Location; or 200 if its Idempotency-Key has this order already."""
-    with tracing.shown_if_it_fails("validation"):
+    """Create an order: 201 with the order and its Location; 200 if its Idempotency-Key has created it before."""
+    with tracing.subsegment_on_error("validation"):
         key = idempotency_key(app.current_event)
-        new_order = NewOrder.model_validate(json_body(app.current_event))
+        new_order = parse(event=json_body(app.current_event), model=NewOrder)
 
     request = app.current_event.request_context
     caller = request.identity.api_key_id or ""
     order_id = idempotent_order_id(caller, key) if key else None
     placed = Order.place(new_order, order_id, tracing.current_header())
-    stored = orders.add(placed)
+    stored = orders.create(placed)
 
     tracer.put_annotation(key="order_id", value=str(stored.order_id))
     tracer.put_annotation(key="status", value=stored.status)
-    names = {"order_id": str(stored.order_id), "trace_id": stored.trace_id}
-    location = {"Location": f"{request.path}/{stored.order_id}"}  # with the stage, where the path has it
-    if key and stored is not placed:
-        if not stored.is_of(new_order):
-            raise IdempotencyKeyReused
-        logger.info("Order replayed", extra=names)
-        return show(stored, HTTPStatus.OK, location | {"Idempotent-Replayed": "true"})
-    logger.info("Order created", extra=names)
-    return show(stored, HTTPStatus.CREATED, location)
+    ids = {"order_id": str(stored.order_id), "trace_id": stored.trace_id}
+    headers = {"Location": f"{request.path.rstrip('/')}/{stored.order_id}"}  # with the stage, where the path has it
+    if stored == placed:
+        logger.info("Order created", extra=ids)
+        return order_response(stored, HTTPStatus.CREATED, headers)
+    if not stored.has_same_content(new_order):
+        raise IdempotencyKeyReused
+    logger.info("Order replayed", extra=ids)
+    return order_response(stored, HTTPStatus.OK, headers | {"Idempotent-Replayed": "true"})
 
 
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_REST)

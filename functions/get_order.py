@@ -1,4 +1,4 @@
-"""GetOrder: GET /orders/{order_id}. Shows an order and what became of it."""
+"""GetOrder: GET /orders/{order_id}. Shows an order as it is now."""
 
 from http import HTTPStatus
 from typing import Any
@@ -9,20 +9,20 @@ from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from shared import tracing
-from shared.api import resolver, show
+from shared.api import order_response, resolver
 from shared.observability import logger, tracer
 from shared.order import OrderNotFound
 from shared.order_table import OrderTable
-from shared.settings import load_settings
+from shared.settings import TableSettings, load_settings
 
-orders = OrderTable(load_settings().orders_table)
+orders = OrderTable(load_settings(TableSettings).orders_table)
 app = resolver(method="GET")
 
 
 @app.get("/orders/<order_id>")
 def get_order(order_id: str) -> Response[str]:
     """200 with the order, or 404."""
-    return show(orders.get(_uuid(order_id)), HTTPStatus.OK)
+    return order_response(orders.get(_uuid(order_id)), HTTPStatus.OK)
 
 
 def _uuid(order_id: str) -> UUID:

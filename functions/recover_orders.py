@@ -1,34 +1,40 @@
-"""RecoverOrders: settles what still waits long after its creation, whatever became of its record in the stream.
+"""RecoverOrders: every minute, settles the orders whose payment is due, whatever became of their records in the stream.
 
-An outage longer than the stream's 24 hours, a batch given up on, a mapping that is switched off: the table still knows.
+Those are the orders whose payment failed before, and those that the stream did not deliver: after an outage longer than
+its 24 hours, or because the mapping gave them up or is switched off.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from itertools import batched, chain, islice, takewhile
+from datetime import timedelta
+from itertools import batched
 from typing import Any
+from uuid import UUID
 
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from shared import tracing
+from shared import clock, tracing
 from shared.observability import logger, metrics, tracer
-from shared.order import Order
+from shared.order import Status
 from shared.order_table import OrderTable
-from shared.payment import SimulatedGateway
-from shared.settings import load_settings
+from shared.payment import payment_gateway
+from shared.settings import RecoverySettings, load_settings
 from shared.settlement import Settlement
 
-# What a run takes on: batches like those of the stream, as long as there is time for one that meets only time-outs.
+ORDERS_PER_RUN = 20_000
 ORDERS_PER_BATCH = 1_000
-BATCHES_PER_RUN = 10
-MILLISECONDS_PER_BATCH = 25_000
+# A batch starts if this much is left: 10 s to ask the gateway, 10 s to charge, 10 s to record the outcomes, and 10 s that
+# shared/outcome_writer.py reserves.
+BATCH_SECONDS = 40
 
-settings = load_settings()
+settings = load_settings(RecoverySettings)
 orders = OrderTable(settings.orders_table)
-gateway = SimulatedGateway(settings.payment_delay_seconds)
+gateway = payment_gateway(settings)
 xray = tracing.client()
+# One event loop for all runs, as Powertools' batch processor has in Lambda: the gateway may keep connections of it.
+loop = asyncio.new_event_loop()
 
 
 @logger.inject_lambda_context
@@ -36,34 +42,39 @@ xray = tracing.client()
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def lambda_handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    """Settle, the oldest first, the orders that are PENDING for longer than RECOVERY_GRACE_SECONDS.
+    """Settle the orders that are due, those first that have been due the longest.
 
     Returns
     -------
-    How many orders were `recovered`, and for how many that `failed`; those are for the next run.
+    How many orders this run itself `recovered` (processed or declined), how many it `deferred` because their payment
+    failed, and for how many it `failed` to record an outcome.
     """
-    now = datetime.now(UTC)
-    pending = orders.pending()
-    oldest = next(pending, None)
-    age = now - oldest.created_at if oldest else timedelta()
-    metrics.add_metric(name="OldestPendingOrder", unit=MetricUnit.Seconds, value=age.total_seconds())
+    now = clock.now()
+    oldest = orders.oldest_pending()
+    age = (now - oldest).total_seconds() if oldest else 0
+    metrics.add_metric(name="OldestPendingOrder", unit=MetricUnit.Seconds, value=age)
+    due = orders.due(now, timedelta(seconds=settings.recovery_grace_seconds), ORDERS_PER_RUN) if oldest else []
 
-    deadline = now - timedelta(seconds=settings.recovery_grace_seconds)
-    overdue = takewhile(lambda order: order.created_at < deadline, chain([oldest] if oldest else [], pending))
-    recovered = failed = 0
-    for batch in islice(batched(overdue, ORDERS_PER_BATCH, strict=False), BATCHES_PER_RUN):
-        settled = asyncio.run(_settle(batch))
-        recovered, failed = recovered + settled, failed + len(batch) - settled
-        if context.get_remaining_time_in_millis() < MILLISECONDS_PER_BATCH:
+    result = Counter(recovered=0, deferred=0, failed=0)
+    for order_ids in batched(due, ORDERS_PER_BATCH, strict=False):
+        seconds = context.get_remaining_time_in_millis() / 1000
+        if seconds < BATCH_SECONDS:
             break
-    metrics.add_metric(name="OrdersRecovered", unit=MetricUnit.Count, value=recovered)
-    return {"recovered": recovered, "failed": failed}
+        result.update(loop.run_until_complete(_settle(order_ids, seconds)))
+    metrics.add_metric(name="OrdersRecovered", unit=MetricUnit.Count, value=result["recovered"])
+    return dict(result)
 
 
-async def _settle(batch: Sequence[Order]) -> int:
-    """Settle a batch; what fails is logged where it fails. Returns how many are settled."""
-    settlement = Settlement(orders, gateway, xray)
-    settling = (settlement.settle(order, queued_at=order.created_at.timestamp()) for order in batch)
+async def _settle(order_ids: Sequence[UUID], seconds: float) -> dict[str, int]:
+    """Settle a batch. What fails is logged where it fails, and due again at the next run."""
+    pending = [order for order in orders.read(order_ids) if order.status is Status.PENDING]
+    deadline_seconds = settings.payment_deadline_seconds
+    settlement = Settlement(orders, gateway, xray, deadline_seconds=deadline_seconds, seconds=seconds, ask_first=True)
+    settling = (settlement.settle(order, queued_at=order.created_at.timestamp()) for order in pending)
     results = await asyncio.gather(*settling, return_exceptions=True)
-    settlement.report()
-    return results.count(None)
+    counts = settlement.close()
+    return {
+        "recovered": counts[Status.PROCESSED] + counts[Status.DECLINED],
+        "deferred": counts[Status.PENDING],
+        "failed": sum(isinstance(result, Exception) for result in results),
+    }

@@ -1,4 +1,4 @@
-"""What the API's functions share: a resolver that answers errors with problems, reading requests, showing an order."""
+"""What the API's functions share: the resolver, reading a request, and the response with an order."""
 
 import json
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
 from shared.order import Order
-from shared.problem import ANSWERS, SECURITY_HEADERS, BodyTooLarge, MalformedBody, MalformedKey, problem
+from shared.problem import RESPONSES, SECURITY_HEADERS, BodyTooLarge, MalformedBody, MalformedKey, problem
 
 # Far above the largest valid order (100 items), far below what Lambda can take and answer (6 MB).
 MAX_BODY_CHARACTERS = 100_000
@@ -22,23 +22,25 @@ MAX_KEY_CHARACTERS = 255
 
 def resolver(*, method: str) -> APIGatewayRestResolver:
     """Make the resolver of a function that serves one method of one route."""
-    app = APIGatewayRestResolver()
+    app = APIGatewayRestResolver(json_body_deserializer=_exact_json)
 
     def no_route(_: NotFoundError) -> Response[str]:
         requested = app.current_event.http_method
         if requested == method:
-            return problem(HTTPStatus.NOT_FOUND, "Nothing is here.")
+            return problem(HTTPStatus.NOT_FOUND, "There is no such path.")
         detail = f"{requested} is not allowed here; use {method}."
         return problem(HTTPStatus.METHOD_NOT_ALLOWED, detail, headers={"Allow": method})
 
     app.not_found(no_route)
-    for error, answer in ANSWERS.items():
-        app.exception_handler(error)(answer)
+    for error, response in RESPONSES.items():
+        app.exception_handler(error)(response)
     return app
 
 
-def show(order: Order, status: HTTPStatus, headers: Mapping[str, str] = MappingProxyType({})) -> Response[str]:
-    """Answer with an order."""
+def order_response(
+    order: Order, status: HTTPStatus, headers: Mapping[str, str] = MappingProxyType({})
+) -> Response[str]:
+    """Make the response with an order."""
     return Response(
         status_code=status.value,
         content_type="application/json",
@@ -57,10 +59,10 @@ def idempotency_key(event: APIGatewayProxyEvent) -> str | None:
     key = event.headers.get("Idempotency-Key")
     if key is None or (0 < len(key) <= MAX_KEY_CHARACTERS and key.isascii() and key.isprintable()):
         return key
-    raise MalformedKey(f"Idempotency-Key has to be 1 to {MAX_KEY_CHARACTERS} printable ASCII characters.")
+    raise MalformedKey(f"Idempotency-Key must be 1 to {MAX_KEY_CHARACTERS} printable ASCII characters.")
 
 
-def json_body(event: APIGatewayProxyEvent) -> Any:  # noqa: ANN401  # it is whatever the client sent
+def json_body(event: APIGatewayProxyEvent) -> Any:  # noqa: ANN401  # whatever the client sent
     """Read a request's body as JSON (RFC 8259), its numbers exact: int or Decimal, never float.
 
     Raises
@@ -68,25 +70,34 @@ def json_body(event: APIGatewayProxyEvent) -> Any:  # noqa: ANN401  # it is what
     BodyTooLarge, MalformedBody
     """
     if len(event.body or "") > MAX_BODY_CHARACTERS:
-        raise BodyTooLarge(f"The body is longer than {MAX_BODY_CHARACTERS} characters, which no valid order is.")
+        raise BodyTooLarge(f"The body is longer than {MAX_BODY_CHARACTERS} characters; no valid order is.")
     try:
-        return json.loads(event.decoded_body or "", parse_int=_integer, parse_float=_decimal, parse_constant=_refuse)
+        if not event.decoded_body:
+            raise MalformedBody("The body is empty; send an order as JSON.")
+        body = event.json_body
     except RecursionError:
-        raise MalformedBody("The body is nested too deep.") from None
+        raise MalformedBody("The body is nested too deeply.") from None
     except ValueError as error:
-        raise MalformedBody(f"The body is not JSON: {error}.") from None
+        raise MalformedBody(f"The body is not valid JSON: {error}.") from None
+    # Powertools' parser would read text as JSON once more. As None it is refused like everything that is not an object.
+    return None if isinstance(body, str) else body
+
+
+def _exact_json(text: str) -> Any:  # noqa: ANN401  # as above
+    return json.loads(text, parse_int=_integer, parse_float=_decimal, parse_constant=_refuse_number)
 
 
 def _integer(digits: str) -> int:
-    return int(digits) if len(digits) <= MAX_DIGITS else _refuse(f"{digits[:MAX_DIGITS]}...")
+    return int(digits) if len(digits) <= MAX_DIGITS else _refuse_number(f"{digits[:MAX_DIGITS]}...")
 
 
 def _decimal(digits: str) -> Decimal:
     try:
         return Decimal(digits)
     except InvalidOperation:
-        _refuse(f"{digits[:MAX_DIGITS]}...")
+        _refuse_number(f"{digits[:MAX_DIGITS]}...")
 
 
-def _refuse(number: str) -> NoReturn:
-    raise ValueError(f"{number} is no number that JSON's readers agree on (RFC 8259, section 6)")
+def _refuse_number(number: str) -> NoReturn:
+    """RFC 8259, section 6, lets implementations set limits on range and precision; it has no NaN and no Infinity."""
+    raise ValueError(f"the number {number} is outside the range that JSON implementations support")

@@ -1,4 +1,4 @@
-"""The order: what a client may ask for, what the service makes of it, and the states it can be in. Knows no AWS."""
+"""The order: what a client may send, what the service stores, and how its status changes. No AWS here."""
 
 import re
 from datetime import UTC, datetime
@@ -19,110 +19,136 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-_KEYS = UUID("0f3d1c52-8a86-4c0c-9be3-0b7f0b9f0a4e")
+from shared import clock
+
 MAX_QUANTITY = 10_000
+_IDEMPOTENT_ORDERS = UUID("0f3d1c52-8a86-4c0c-9be3-0b7f0b9f0a4e")
 _AMOUNT = re.compile(r"[0-9]{1,10}(\.[0-9]{1,2})?")
+# Fixed width, so that the text sorts by time; DynamoDB's index relies on it.
+_TIMESTAMP = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$"
 
 
 class OrderNotFound(Exception):
-    """No order has this id."""
+    """There is no order with this id."""
 
 
 class IdempotencyKeyReused(Exception):
-    """The key belongs to an order of other content."""
+    """The Idempotency-Key belongs to an order with other content."""
 
 
 class Status(StrEnum):
-    """PENDING becomes PROCESSED or DECLINED, once; both are final."""
+    """An order is PENDING until it is PROCESSED or DECLINED, which are both final."""
 
     PENDING = "PENDING"
     PROCESSED = "PROCESSED"
     DECLINED = "DECLINED"
 
 
-def _decimal(value: object) -> Decimal:
-    """A JSON string or number as an exact decimal: a float has lost digits already, and Decimal() alone reads `1_0`."""
+def to_timestamp(value: datetime) -> str:
+    """Write a time as the API shows it and the table stores it."""
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Timestamp = Annotated[
+    AwareDatetime,
+    PlainSerializer(to_timestamp, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": _TIMESTAMP}, mode="serialization"),
+]
+Money = Annotated[
+    Decimal,
+    PlainSerializer(lambda amount: f"{amount:.2f}", when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": r"^[0-9]+\.[0-9]{2}$"}, mode="serialization"),
+]
+
+
+class Item(BaseModel):
+    """One line of an order: a quantity of one article, at a price each."""
+
+    model_config = ConfigDict(frozen=True)
+
+    sku: str
+    quantity: int
+    unit_price: Money
+
+
+class OrderContent(BaseModel):
+    """What is ordered. The rules for it are NewOrder's, so a rule that changes leaves every stored order readable."""
+
+    model_config = ConfigDict(frozen=True)
+
+    customer_id: str
+    currency: str = "BRL"
+    items: list[Item]
+
+
+def _exact_amount(value: object) -> Decimal:
+    """Read a JSON string or number as an exact decimal: a float has lost digits, and Decimal() would read `1_0`."""
     if isinstance(value, str) and _AMOUNT.fullmatch(value):
         return Decimal(value)
     if isinstance(value, Decimal) or type(value) is int:
         return Decimal(value)
     raise PydanticCustomError(
-        "amount", 'Input should be an amount such as "349.90": up to 10 digits, and 2 more behind a point'
+        "amount", 'Input should be an amount such as "349.90": up to 10 digits, then up to 2 decimals after a point'
     )
 
 
-def _whole(value: object) -> object:
-    """A whole number such as 2.0 (JSON Schema counts it as one) comes as a Decimal; a huge one is not made an int."""
+def _whole_number(value: object) -> object:
+    """Read 2.0 as 2, as JSON Schema does. A huge number stays a Decimal: to convert it would take long."""
     if isinstance(value, Decimal) and abs(value) <= MAX_QUANTITY and value % 1 == 0:
         return int(value)
     return value
 
 
-def _to_milliseconds(value: datetime) -> str:
-    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-Money = Annotated[
-    Decimal,
-    BeforeValidator(_decimal),
-    PlainSerializer(lambda amount: f"{amount:.2f}", when_used="json"),
-    WithJsonSchema({"type": "string", "pattern": r"^[0-9]+\.[0-9]{2}$"}, mode="serialization"),
-]
 _TEXT_PRICE = {"type": "string", "pattern": f"^{_AMOUNT.pattern}$", "not": {"pattern": "^[0.]+$"}}
 _NUMBER_PRICE = {"type": "number", "exclusiveMinimum": 0, "maximum": 9_999_999_999.99, "multipleOf": 0.01}
-UnitPrice = Annotated[
-    Money,
-    Field(gt=0, max_digits=12, decimal_places=2),
-    WithJsonSchema({"anyOf": [_TEXT_PRICE, _NUMBER_PRICE]}, mode="validation"),
-]
-# Fixed width, so that the text sorts by time; DynamoDB's index relies on it.
-_TIMESTAMP = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$"
-Timestamp = Annotated[
-    AwareDatetime,
-    PlainSerializer(_to_milliseconds, when_used="json"),
-    WithJsonSchema({"type": "string", "format": "date-time", "pattern": _TIMESTAMP}, mode="serialization"),
-]
 
 
-class Item(BaseModel):
-    """One line of an order: so many of one article, at a price each."""
+class NewItem(Item):
+    """One line of an order, as a client may send it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     sku: Annotated[str, Field(pattern=r"^[^\p{C}]*$", min_length=1, max_length=64)]
-    quantity: Annotated[int, Field(ge=1, le=MAX_QUANTITY), BeforeValidator(_whole)]
-    unit_price: UnitPrice
+    quantity: Annotated[int, Field(ge=1, le=MAX_QUANTITY), BeforeValidator(_whole_number)]
+    unit_price: Annotated[
+        Money,
+        BeforeValidator(_exact_amount),
+        Field(gt=0, max_digits=12, decimal_places=2),
+        WithJsonSchema({"anyOf": [_TEXT_PRICE, _NUMBER_PRICE]}, mode="validation"),
+    ]
 
 
-class NewOrder(BaseModel):
-    """What a client sends to register an order. Unknown members are refused, so that a misspelt one is not lost."""
+class NewOrder(OrderContent):
+    """What a client may send. An unknown member is refused: it is probably misspelt, and would be lost."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     customer_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 code")] = "BRL"
-    items: Annotated[list[Item], Field(min_length=1, max_length=100)]
+    items: Annotated[list[NewItem], Field(min_length=1, max_length=100)]  # type: ignore[assignment]  # each is an Item
 
 
-_OUTCOME = {"status", "processed_at", "payment_id", "declined_at", "decline_reason"}
+_SETTLED = {"status", "processed_at", "payment_id", "declined_at", "decline_reason"}
+_DEFERRED = {"attempts", "due_at"}
 
 
-class Order(NewOrder):
-    """An order as the service keeps and shows it."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
+class Order(OrderContent):
+    """An order as the service stores and shows it."""
 
     order_id: UUID
     status: Status
     created_at: Timestamp
+    # How many attempts to pay have failed, and when the next one is due. Shown only once there was one.
+    attempts: Annotated[int, Field(ge=0, exclude_if=lambda attempts: attempts == 0)] = 0
+    due_at: Timestamp | None = None
     processed_at: Timestamp | None = None
     payment_id: str | None = None
     declined_at: Timestamp | None = None
     decline_reason: str | None = None
-    # The place in the trace that its payment continues; of use to the service alone.
+    # The place in the request's trace from which the payment continues. Stored, but not shown.
     trace_header: Annotated[str | None, Field(exclude=True)] = None
 
-    @computed_field  # type: ignore[prop-decorator]  # mypy knows no decorator on a property; pydantic's docs say so
+    @computed_field  # type: ignore[prop-decorator]  # "Computed fields", Pydantic documentation: mypy lacks this case
     @property
     def total(self) -> Money:
         """What the customer pays: the sum of quantity x unit price."""
@@ -136,40 +162,42 @@ class Order(NewOrder):
 
     @classmethod
     def place(cls, new_order: NewOrder, order_id: UUID | None = None, trace_header: str | None = None) -> Self:
-        """Have what the client sent wait for its payment, under a new id unless one is given."""
+        """Create a PENDING order from a request, under a new id unless one is given."""
         return cls(
-            **dict(new_order),
+            **new_order.model_dump(),
             order_id=order_id or uuid4(),
             status=Status.PENDING,
-            created_at=_now(),
+            created_at=clock.now(),
             trace_header=trace_header,
         )
 
-    def is_of(self, new_order: NewOrder) -> bool:
-        """Whether this is what the client sent."""
-        return (self.customer_id, self.currency, self.items) == tuple(dict(new_order).values())
-
-    def outcome(self) -> dict[str, str]:
-        """What settling it added, as JSON has it."""
-        return self.model_dump(mode="json", exclude_none=True, include=_OUTCOME)
+    def has_same_content(self, new_order: NewOrder) -> bool:
+        """Whether this is the order that the client sent."""
+        return self.model_dump(include=set(OrderContent.model_fields)) == new_order.model_dump()
 
     def processed(self, payment_id: str) -> Self:
-        """The order once its payment went through."""
-        return self.model_copy(update={"status": Status.PROCESSED, "payment_id": payment_id, "processed_at": _now()})
+        """Return the order after its payment."""
+        update = {"status": Status.PROCESSED, "payment_id": payment_id, "processed_at": clock.now(), "due_at": None}
+        return self.model_copy(update=update)
 
     def declined(self, reason: str) -> Self:
-        """The order once its payment was refused for good."""
-        return self.model_copy(update={"status": Status.DECLINED, "decline_reason": reason, "declined_at": _now()})
+        """Return the order after its payment was refused for good."""
+        update = {"status": Status.DECLINED, "decline_reason": reason, "declined_at": clock.now(), "due_at": None}
+        return self.model_copy(update=update)
+
+    def deferred(self, due_at: datetime) -> Self:
+        """Return the order, still PENDING, after an attempt to pay failed; the next one is due at `due_at`."""
+        return self.model_copy(update={"attempts": self.attempts + 1, "due_at": due_at})
+
+    def outcome(self) -> dict[str, str | int]:
+        """Return what the last attempt to pay changed, as JSON values by name."""
+        changed = _DEFERRED if self.status is Status.PENDING else _SETTLED
+        return self.model_dump(mode="json", exclude_none=True, include=changed)
 
 
 def idempotent_order_id(caller: str, key: str) -> UUID:
-    """The id of the order of an Idempotency-Key: always the same for one caller's key, never the same for two callers.
+    """Return the id of the order of an Idempotency-Key: one id for each pair of caller and key.
 
-    `caller` is the id of the caller's API key, which holds no slash.
+    `caller` is the id of the caller's API key, which has no slash.
     """
-    return uuid5(_KEYS, f"{caller}/{key}")
-
-
-def _now() -> datetime:
-    now = datetime.now(UTC)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+    return uuid5(_IDEMPOTENT_ORDERS, f"{caller}/{key}")

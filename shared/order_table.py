@@ -1,20 +1,21 @@
-"""The orders table: the only code that knows DynamoDB and the names of its attributes."""
+"""The orders table: DynamoDB's calls, errors and attribute names are known here alone."""
 
 import heapq
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import batched
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-from botocore.awsrequest import AWSRequest
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import ClientError, HTTPClientError
+from pydantic import ValidationError
 
 from shared.observability import logger
-from shared.order import Order, OrderNotFound, Status
+from shared.order import Order, OrderNotFound, Status, to_timestamp
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -22,143 +23,229 @@ if TYPE_CHECKING:
 
 # "BatchExecuteStatement", Amazon DynamoDB API Reference: a call takes up to 25 statements, no two for one item.
 STATEMENTS_PER_CALL = 25
-# "BatchGetItem": up to 100 keys.
+# "BatchGetItem", same: up to 100 keys.
 KEYS_PER_CALL = 100
 BUCKETS = "0123456789abcdef"
 
-# Two tries of at most 3 s each stay within the API functions' 10 s.
-_CONFIG = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
+# Two tries of at most 3 s each (1 s to connect, 2 s to answer) stay within the API functions' 10 s.
+CONFIG = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
+
+# Errors that pass by themselves, of a call ("Error handling with DynamoDB") and of a statement ("BatchStatementError").
+_PASSING_ERRORS = {
+    "InternalServerError",
+    "ProvisionedThroughputExceeded",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "ServiceUnavailable",
+    "ThrottlingError",
+    "ThrottlingException",
+    "TransactionConflict",
+    "TransactionConflictException",
+}
+_FIRST_SERVER_ERROR = 500
 
 _to_attribute = TypeSerializer().serialize
 _from_attribute = TypeDeserializer().deserialize
 
 
-class OrderNotSettled(Exception):
-    """DynamoDB did not take the outcome of an order; the message is its code. It may be tried again."""
+class TableUnavailable(Exception):
+    """DynamoDB throttles or fails for the moment; the message is its error code. The same call may succeed later."""
 
 
-class UnreadableOrder(Exception):
-    """An item of the table, or its image in the stream, is no order; the message is the kind of fault, not its data."""
+class TableUnreachable(TableUnavailable):
+    """DynamoDB cannot be connected to or does not answer, so a further call would wait in vain too."""
+
+
+class OutcomeRefused(Exception):
+    """DynamoDB refused to record an outcome, and would again; the message is its error code."""
+
+
+class UnreadableOrder(ValueError):
+    """An item of the table, or its image in the stream, is not a valid order; the message names its attributes, not their values."""
 
 
 class OrderTable:
     """The orders, each one item under its order_id.
 
-    `pending_bucket`, the order_id's first hex digit, exists only while an order is PENDING: the sparse index
-    `pending-orders` lists what still waits, spread over 16 keys so that no index partition runs hot.
+    `pending_bucket`, the order_id's first hex digit, exists only while an order is PENDING. So the sparse index
+    `pending-orders` lists the orders that wait for their payment, over 16 keys so that no index partition runs hot.
+
+    Every method raises TableUnavailable when DynamoDB does not serve the call.
     """
 
     def __init__(self, name: str, client: "DynamoDBClient | None" = None) -> None:
         self.name = name
-        self._client = client or boto3.client("dynamodb", config=_CONFIG)
+        self._client = client or boto3.client("dynamodb", config=CONFIG)
         if "LAMBDA_TASK_ROOT" in os.environ:
             self._connect()
 
     def _connect(self) -> None:
-        """Open the connection while Lambda starts the function, so that the first request does not wait for TLS.
-
-        DynamoDB answers an unsigned GET as a health check. botocore has no public way to it.
-        """
-        request = AWSRequest("GET", self._client.meta.endpoint_url).prepare()
+        """Open the connection while Lambda starts the function: the first request then does not wait for TLS."""
         try:
-            session = self._client._endpoint.http_session  # type: ignore[attr-defined]  # noqa: SLF001  # see above
-            session.send(request)
-        except BotoCoreError as error:
-            logger.warning("DynamoDB did not answer", extra={"reason": str(error)})
+            # The cheapest call: no table, no capacity. Any answer will do; DynamoDB Local does not know the operation.
+            with suppress(ClientError), _translated_errors():
+                self._client.describe_endpoints()
+        except TableUnavailable as error:
+            logger.warning("DynamoDB did not answer while the function started", reason=str(error))
 
-    def add(self, order: Order) -> Order:
-        """Store a new order, and return the order that is stored under its id.
+    def create(self, order: Order) -> Order:
+        """Store an order, and return the order that is stored under its id: this one, or the one that was there.
 
-        The condition keeps a retried call, whose first answer got lost, from setting a settled order back to PENDING.
+        The condition keeps a call that is repeated from setting a settled order back to PENDING.
         """
         try:
-            self._client.put_item(
-                TableName=self.name,
-                Item=to_item(order),
-                ConditionExpression="attribute_not_exists(order_id)",
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
+            with _translated_errors():
+                self._client.put_item(
+                    TableName=self.name,
+                    Item=to_item(order),
+                    ConditionExpression="attribute_not_exists(order_id)",
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
         except self._client.exceptions.ConditionalCheckFailedException as error:
             return to_order(cast("dict[str, Any]", error.response)["Item"])
         return order
 
     def get(self, order_id: UUID) -> Order:
-        """Read an order, as last written: a client asks right after it has created one.
+        """Read an order, consistently: a client may ask right after it has created one.
 
         Raises
         ------
         OrderNotFound
         """
-        answer = self._client.get_item(TableName=self.name, Key={"order_id": {"S": str(order_id)}}, ConsistentRead=True)
+        with _translated_errors():
+            key = {"order_id": {"S": str(order_id)}}
+            answer = self._client.get_item(TableName=self.name, Key=key, ConsistentRead=True)
         if "Item" not in answer:
             raise OrderNotFound
         return to_order(answer["Item"])
 
-    def pending(self) -> Iterator[Order]:
-        """List the orders that wait for their payment, the oldest first, reading on as they are asked for."""
-        order_ids = (order_id for _, order_id in heapq.merge(*map(self._waiting, BUCKETS)))
-        for some in batched(order_ids, KEYS_PER_CALL, strict=False):
-            # The index follows the table with a delay: what it lists may be settled by now.
-            waiting = [order for order in self._read(some) if order.status is Status.PENDING]
-            yield from sorted(waiting, key=lambda order: order.created_at)
+    def record(self, outcomes: Sequence[Order]) -> list[Order | Exception]:
+        """Record the outcomes of attempts to pay, of up to STATEMENTS_PER_CALL different orders, in one call.
 
-    def _waiting(self, bucket: str) -> Iterator[tuple[str, str]]:
-        pages = self._client.get_paginator("query").paginate(
-            TableName=self.name,
-            IndexName="pending-orders",
-            KeyConditionExpression="pending_bucket = :bucket",
-            ExpressionAttributeValues={":bucket": {"S": bucket}},
-            PaginationConfig={"PageSize": KEYS_PER_CALL},
-        )
-        for page in pages:
-            yield from ((item["created_at"]["S"], item["order_id"]["S"]) for item in page["Items"])
+        Only an order that is still PENDING changes, and only if no other attempt was recorded since it was read.
 
-    def _read(self, order_ids: Sequence[str]) -> Iterator[Order]:
-        keys: Sequence[Any] = [{"order_id": {"S": order_id}} for order_id in order_ids]
+        Returns
+        -------
+        For each outcome, the order as it is stored now: the outcome itself, or what another attempt recorded before. If
+        nothing is stored, the reason: TableUnavailable, OutcomeRefused, OrderNotFound or UnreadableOrder.
+        """
+        with _translated_errors():
+            answer = self._client.batch_execute_statement(Statements=[self._update(outcome) for outcome in outcomes])
+        responses = zip(outcomes, answer["Responses"], strict=True)
+        return [_stored(outcome, response.get("Error")) for outcome, response in responses]
+
+    def _update(self, outcome: Order) -> "BatchStatementRequestTypeDef":
+        changed = {name: _to_attribute(value) for name, value in outcome.outcome().items()}
+        changes = "".join(f' SET "{name}"=?' for name in changed)
+        condition, parameters = f"\"status\"='{Status.PENDING}'", []
+        if outcome.status is not Status.PENDING:
+            changes += ' REMOVE "pending_bucket" REMOVE "due_at"'
+        elif outcome.attempts == 1:
+            condition += ' AND "attempts" IS MISSING'
+        else:
+            condition += ' AND "attempts"=?'
+            parameters = [_to_attribute(outcome.attempts - 1)]
+        return {
+            "Statement": f'UPDATE "{self.name}"{changes} WHERE "order_id"=? AND {condition}',
+            "Parameters": [*changed.values(), {"S": str(outcome.order_id)}, *parameters],
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+
+    def oldest_pending(self) -> datetime | None:
+        """Return when the oldest order that is still PENDING was created; None if there is none."""
+        return min((datetime.fromisoformat(key["created_at"]) for key in self._pending(limit=1)), default=None)
+
+    def due(self, now: datetime, grace: timedelta, limit: int) -> list[UUID]:
+        """List the PENDING orders whose payment is due, those first that have been due the longest.
+
+        An order that was never attempted is due `grace` after its creation, any other at its `due_at`.
+        """
+        never_attempted_before = to_timestamp(now - grace)
+        due_orders: list[tuple[str, str]] = []
+        for key in self._pending(due_by=to_timestamp(now)):
+            if "due_at" in key:
+                due_orders.append((key["due_at"], key["order_id"]))
+            elif key["created_at"] <= never_attempted_before:
+                due_orders.append((to_timestamp(datetime.fromisoformat(key["created_at"]) + grace), key["order_id"]))
+        return [UUID(order_id) for _, order_id in heapq.nsmallest(limit, due_orders)]
+
+    def _pending(self, *, limit: int | None = None, due_by: str | None = None) -> Iterator[dict[str, str]]:
+        """Read the index: the oldest `limit` of each bucket, or those that are due by then or were never attempted."""
+        filters: dict[str, Any] = {}
+        values = {} if due_by is None else {":due_by": {"S": due_by}}
+        if due_by is not None:
+            filters = {"FilterExpression": "attribute_not_exists(due_at) OR due_at <= :due_by"}
+        for bucket in BUCKETS:
+            pages = self._client.get_paginator("query").paginate(
+                TableName=self.name,
+                IndexName="pending-orders",
+                KeyConditionExpression="pending_bucket = :bucket",
+                ExpressionAttributeValues={":bucket": {"S": bucket}, **values},
+                PaginationConfig={"MaxItems": limit, "PageSize": limit},
+                **filters,
+            )
+            with _translated_errors():
+                for page in pages:
+                    yield from ({name: value["S"] for name, value in item.items()} for item in page["Items"])
+
+    def read(self, order_ids: Sequence[UUID]) -> Iterator[Order]:
+        """Read orders, consistently. An item that is not a valid order is logged and left out."""
+        keys: list[Any] = [{"order_id": {"S": str(order_id)}} for order_id in order_ids]
         while keys:
-            answer = self._client.batch_get_item(RequestItems={self.name: {"Keys": keys, "ConsistentRead": True}})
+            now, keys = keys[:KEYS_PER_CALL], keys[KEYS_PER_CALL:]
+            with _translated_errors():
+                answer = self._client.batch_get_item(RequestItems={self.name: {"Keys": now, "ConsistentRead": True}})
             for item in answer["Responses"].get(self.name, []):
                 try:
                     yield to_order(item)
                 except UnreadableOrder as error:
-                    logger.error("Item is no order", extra={"order_id": item["order_id"]["S"], "reason": str(error)})
-            unprocessed = answer["UnprocessedKeys"].get(self.name)
-            keys = unprocessed["Keys"] if unprocessed else []
+                    order_id = item["order_id"]["S"]
+                    logger.error("The item is not a valid order", extra={"order_id": order_id, "reason": str(error)})
+            if self.name in answer["UnprocessedKeys"]:
+                keys += answer["UnprocessedKeys"][self.name]["Keys"]
 
-    def settle(self, orders: Sequence[Order]) -> list[bool | Exception]:
-        """Record the outcome of up to STATEMENTS_PER_CALL different orders that are PENDING, in one call.
 
-        Returns
-        -------
-        For each order, in their order: whether this recorded its outcome, or else it was settled before and stays as it
-        is (the stream delivers at least once); or why nothing is recorded (OrderNotFound, OrderNotSettled).
-        """
-        answer = self._client.batch_execute_statement(Statements=[self._settle_statement(order) for order in orders])
-        return [_result(response.get("Error")) for response in answer["Responses"]]
+@contextmanager
+def _translated_errors() -> Iterator[None]:
+    """Raise TableUnavailable for what passes by itself. Any other error is a fault of ours, and stays what it is."""
+    try:
+        yield
+    except HTTPClientError as error:  # no connection, or no answer in time
+        raise TableUnreachable(type(error).__name__) from error
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if code in _PASSING_ERRORS or status >= _FIRST_SERVER_ERROR:
+            raise TableUnavailable(code) from error
+        raise
 
-    def _settle_statement(self, order: Order) -> "BatchStatementRequestTypeDef":
-        outcome = {name: _to_attribute(value) for name, value in order.outcome().items()}
-        assignments = " ".join(f'SET "{name}"=?' for name in outcome)
-        return {
-            "Statement": f'UPDATE "{self.name}" {assignments} REMOVE "pending_bucket"'
-            f' WHERE "order_id"=? AND "status"=\'PENDING\'',
-            "Parameters": [*outcome.values(), {"S": str(order.order_id)}],
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-        }
+
+def _stored(outcome: Order, error: Mapping[str, Any] | None) -> Order | Exception:
+    if error is None:
+        return outcome
+    if error["Code"] != "ConditionalCheckFailed":
+        return TableUnavailable(error["Code"]) if error["Code"] in _PASSING_ERRORS else OutcomeRefused(error["Code"])
+    if "Item" not in error:
+        return OrderNotFound()
+    try:
+        return to_order(error["Item"])
+    except UnreadableOrder as unreadable:
+        return unreadable
 
 
 def to_order(item: Mapping[str, Any]) -> Order:
-    """Read an item of the table, or an image of it in the stream. Money is kept as text: exact, as the API shows it.
+    """Read an item of the table, or an image of it in the stream. Money is stored as text: exact, as the API shows it.
 
     Raises
     ------
     UnreadableOrder
     """
     try:
-        values = {name: _from_attribute(value) for name, value in item.items()}
-        items = [{**line, "quantity": int(line["quantity"])} for line in values["items"]]
-        return Order.model_validate({**values, "items": items})
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        return Order.model_validate({name: _from_attribute(value) for name, value in item.items()})
+    except ValidationError as error:
+        faults = (f"{'.'.join(map(str, fault['loc']))} ({fault['type']})" for fault in error.errors())
+        raise UnreadableOrder(", ".join(faults)) from error
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:  # not DynamoDB's JSON
         raise UnreadableOrder(type(error).__name__) from error
 
 
@@ -170,11 +257,3 @@ def to_item(order: Order) -> dict[str, Any]:
     if order.status is Status.PENDING:
         document["pending_bucket"] = str(order.order_id)[0]
     return {name: _to_attribute(value) for name, value in document.items()}
-
-
-def _result(error: Mapping[str, Any] | None) -> bool | Exception:
-    if error is None:
-        return True
-    if error["Code"] != "ConditionalCheckFailed":
-        return OrderNotSettled(error["Code"])
-    return False if "Item" in error else OrderNotFound()

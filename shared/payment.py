@@ -1,4 +1,4 @@
-"""The payment provider: what the service asks of one, and a simulated one."""
+"""The payment provider: the contract that the service relies on, and a simulated provider that keeps it."""
 
 import asyncio
 from dataclasses import dataclass
@@ -6,34 +6,45 @@ from decimal import Decimal
 from typing import Protocol
 from uuid import UUID, uuid5
 
-# The totals that let both unhappy paths be tried by hand.
+from shared.settings import PaymentSettings
+
+# Two totals that let a person try the unhappy paths.
 DECLINED_TOTAL = Decimal("402.00")
 UNAVAILABLE_TOTAL = Decimal("503.00")
-LEDGER_SIZE = 10_000
+REMEMBERED_CHARGES = 10_000
 
 _PAYMENTS = UUID("6f1d2f0e-3f0b-4c55-9c0d-5a8f7f5b8f10")
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """The provider's word that the customer was charged."""
+    """The provider's confirmation that the customer was charged. `payment_id` is the same for the same order."""
 
     payment_id: str
 
 
 class Declined(Exception):
-    """The provider refuses the payment for good; the message is its reason."""
+    """The provider refuses the payment for good. The message is the reason, which the client is shown."""
 
 
 class GatewayUnavailable(Exception):
-    """The provider cannot be reached or does not answer; the payment may be tried again."""
+    """The provider cannot be reached, fails or does not answer. The message is logged: no personal data, no secrets."""
 
 
 class PaymentGateway(Protocol):
-    """A payment provider."""
+    """A payment provider, as an adapter shows it to the service (docs/payment-provider.md walks through one).
+
+    - The order_id is the provider's idempotency key. For at least 24 hours a second `charge` with it returns the first
+      one's outcome and charges nothing. After that `charge` may charge again, so RecoverOrders calls `find` first.
+    - Both methods may be called for a thousand orders at once, and are cancelled after GATEWAY_TIMEOUT_SECONDS. Whether
+      a cancelled charge was made is unknown; the next attempt finds out.
+    - Any exception but Declined means that the attempt failed: it is made again later.
+    - The adapter is made when Lambda imports the function, where no event loop runs. All calls of an execution
+      environment run in one event loop, so a client that is bound to a loop may be opened at the first call and kept.
+    """
 
     async def charge(self, *, order_id: UUID, amount: Decimal, currency: str) -> Receipt:
-        """Charge an order. The order_id is the idempotency key: the same one again is answered, not charged again.
+        """Charge an order.
 
         Raises
         ------
@@ -42,24 +53,45 @@ class PaymentGateway(Protocol):
         """
         ...
 
+    async def find(self, order_id: UUID) -> Receipt | None:
+        """Return the receipt of an order that was charged; None if the provider has no charge for it.
+
+        The answer covers the order's whole life, not only the time for which the provider keeps idempotency keys.
+
+        Raises
+        ------
+        Declined
+            The order's payment was refused for good.
+        GatewayUnavailable
+        """
+        ...
+
 
 class SimulatedGateway:
-    """A provider that takes its time, declines DECLINED_TOTAL and is away for UNAVAILABLE_TOTAL.
+    """A provider that takes `delay_seconds` to charge, and remembers the last REMEMBERED_CHARGES receipts.
 
-    Its `ledger` has the last LEDGER_SIZE charges: no order is in it twice.
+    It declines DECLINED_TOTAL, and is unavailable for UNAVAILABLE_TOTAL.
     """
 
     def __init__(self, delay_seconds: float) -> None:
         self._delay_seconds = delay_seconds
-        self.ledger: dict[UUID, Receipt] = {}
+        self._receipts: dict[UUID, Receipt] = {}
 
-    async def charge(self, *, order_id: UUID, amount: Decimal, currency: str) -> Receipt:  # noqa: ARG002  # 1 is 1 here
+    async def charge(self, *, order_id: UUID, amount: Decimal, currency: str) -> Receipt:  # noqa: ARG002  # simulated: no currency differs
         await asyncio.sleep(self._delay_seconds)
         if amount == DECLINED_TOTAL:
             raise Declined("insufficient funds")
         if amount == UNAVAILABLE_TOTAL:
             raise GatewayUnavailable("the payment gateway does not answer")
-        receipt = self.ledger.setdefault(order_id, Receipt(payment_id=str(uuid5(_PAYMENTS, str(order_id)))))
-        if len(self.ledger) > LEDGER_SIZE:
-            del self.ledger[next(iter(self.ledger))]
+        receipt = self._receipts.setdefault(order_id, Receipt(payment_id=str(uuid5(_PAYMENTS, str(order_id)))))
+        if len(self._receipts) > REMEMBERED_CHARGES:
+            del self._receipts[next(iter(self._receipts))]
         return receipt
+
+    async def find(self, order_id: UUID) -> Receipt | None:
+        return self._receipts.get(order_id)
+
+
+def payment_gateway(settings: PaymentSettings) -> PaymentGateway:
+    """Make the gateway that both ProcessPayment and RecoverOrders use: the place to put a real provider in."""
+    return SimulatedGateway(settings.payment_delay_seconds)

@@ -4,19 +4,24 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.event_handler import Response
-from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ValidationError
 
 from shared.observability import logger
 from shared.order import IdempotencyKeyReused, OrderNotFound
+from shared.order_table import TableUnavailable
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 MAX_ERRORS = 100
 RETRY_AFTER_SECONDS = 2
+# A request that failed may have stored its order: the answer to the write can get lost.
+REPEAT = "Repeat the request with the same Idempotency-Key: it creates no second order."
 
-# Of every answer: an order is nobody else's to keep, and JSON is never to be read as something else.
+# Of every response: no cache may store an order, and no browser may read JSON as something else.
 SECURITY_HEADERS = {
     "Cache-Control": "no-store",
     "Strict-Transport-Security": "max-age=63072000",
@@ -29,11 +34,11 @@ class MalformedBody(Exception):
 
 
 class MalformedKey(Exception):
-    """The request's Idempotency-Key is none; the message says what to change."""
+    """The request's Idempotency-Key is not valid; the message says what to change."""
 
 
 class BodyTooLarge(Exception):
-    """The request's body is longer than any valid order; the message says by what measure."""
+    """The request's body is longer than any valid order; the message says what the limit is."""
 
 
 def problem(
@@ -56,7 +61,7 @@ def problem(
 
 
 def _order_not_found(_: OrderNotFound) -> Response[str]:
-    return problem(HTTPStatus.NOT_FOUND, "No order has this id.")
+    return problem(HTTPStatus.NOT_FOUND, "There is no order with this id.")
 
 
 def _malformed(error: MalformedBody | MalformedKey) -> Response[str]:
@@ -73,7 +78,7 @@ def _key_reused(_: IdempotencyKeyReused) -> Response[str]:
 
 
 def _invalid(error: ValidationError) -> Response[str]:
-    errors = [{"pointer": _pointer(fault["loc"]), "detail": fault["msg"]} for fault in error.errors()[:MAX_ERRORS]]
+    errors = [{"pointer": _pointer(fault["loc"]), "detail": _detail(fault)} for fault in error.errors()[:MAX_ERRORS]]
     faults = "1 fault" if error.error_count() == 1 else f"{error.error_count()} faults"
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"The order has {faults}.", errors=errors)
 
@@ -82,25 +87,28 @@ def _pointer(location: tuple[int | str, ...]) -> str:
     return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in location)
 
 
-def _unavailable(error: ClientError | BotoCoreError) -> Response[str]:
-    logger.error("DynamoDB refused or did not answer", reason=str(error))
-    detail = f"The service cannot reach its orders; try again in {RETRY_AFTER_SECONDS} seconds."
+def _detail(fault: "ErrorDetails") -> str:
+    return "Input should be an object" if fault["type"] == "model_type" else fault["msg"]  # without our class's name
+
+
+def _unavailable(error: TableUnavailable) -> Response[str]:
+    logger.error("DynamoDB is unavailable", reason=str(error))
+    detail = f"The service is unavailable for the moment. Wait {RETRY_AFTER_SECONDS} seconds. {REPEAT}"
     return problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
 def _unexpected(_: Exception) -> Response[str]:
     logger.exception("Unexpected error")
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The service failed; the fault is logged.")
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, f"The service failed, and logged the fault. {REPEAT}")
 
 
-ANSWERS: dict[type[Exception], Callable[[Any], Response[str]]] = {
+RESPONSES: dict[type[Exception], Callable[[Any], Response[str]]] = {
     OrderNotFound: _order_not_found,
     IdempotencyKeyReused: _key_reused,
     MalformedBody: _malformed,
     MalformedKey: _malformed,
     BodyTooLarge: _body_too_large,
     ValidationError: _invalid,
-    ClientError: _unavailable,
-    BotoCoreError: _unavailable,
+    TableUnavailable: _unavailable,
     Exception: _unexpected,
 }

@@ -1,4 +1,4 @@
-"""The functions' environment, read once into a typed model."""
+"""The functions' environment, read once into typed models: each function reads the settings that it uses."""
 
 import os
 from typing import Annotated
@@ -10,18 +10,31 @@ class SettingsError(RuntimeError):
     """An environment variable is missing or wrong; the message names it."""
 
 
-class Settings(BaseModel):
-    """What serverless.yml sets for the functions, each by the variable's own name."""
+class TableSettings(BaseModel):
+    """What every function needs. serverless.yml sets each variable by the name in `alias`."""
 
     model_config = ConfigDict(frozen=True)
 
     orders_table: Annotated[str, Field(alias="ORDERS_TABLE", min_length=1)]
+
+
+class PaymentSettings(TableSettings):
+    """What ProcessPayment needs as well."""
+
     payment_delay_seconds: Annotated[float, Field(alias="PAYMENT_DELAY_SECONDS", ge=0, le=5)]
+    # From this age on an order is not charged any more.
+    payment_deadline_seconds: Annotated[float, Field(alias="PAYMENT_DEADLINE_SECONDS", gt=0)]
+
+
+class RecoverySettings(PaymentSettings):
+    """What RecoverOrders needs as well."""
+
+    # From this age on an order that was never attempted is due for recovery.
     recovery_grace_seconds: Annotated[float, Field(alias="RECOVERY_GRACE_SECONDS", ge=0)]
 
 
-def load_settings() -> Settings:
-    """Read the environment.
+def load_settings[S: TableSettings](model: type[S]) -> S:
+    """Read the environment into the model.
 
     Raises
     ------
@@ -29,7 +42,7 @@ def load_settings() -> Settings:
         Names every variable that is missing or wrong, but not its value: environments hold secrets.
     """
     try:
-        return Settings.model_validate(dict(os.environ))
+        return model.model_validate(dict(os.environ))
     except ValidationError as error:
         faults = "; ".join(f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors())
-        raise SettingsError(f"Set the function's environment variables right: {faults}") from None
+        raise SettingsError(f"Correct the function's environment variables: {faults}") from None

@@ -1,175 +1,149 @@
-"""Settling orders: charge each one, record what came of it with few calls to DynamoDB, and tell metrics and traces."""
+"""Settling orders: charge each one, record the outcome, and report it to logs, metrics and traces."""
 
 import asyncio
-import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Awaitable
+from datetime import timedelta
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from aws_lambda_powertools.metrics import MetricUnit
 
-from shared import tracing
+from shared import clock, tracing
 from shared.observability import logger, metrics
 from shared.order import Order, Status
-from shared.order_table import STATEMENTS_PER_CALL
+from shared.outcome_writer import Outcomes, OutcomeWriter
 from shared.payment import Declined, GatewayUnavailable, PaymentGateway, Receipt
+from shared.retry_schedule import RetrySchedule
 from shared.tracing import PaymentSegment
 
 if TYPE_CHECKING:
     from mypy_boto3_xray import XRayClient
 
-
-# With one call to DynamoDB and one to X-Ray that time out, well within the functions' 30 s.
+# Of each call of the gateway. ProcessPayment makes one, RecoverOrders two.
 GATEWAY_TIMEOUT_SECONDS = 10
 
 
-class Outcomes(Protocol):
-    """Where outcomes are recorded: the orders table."""
-
-    name: str
-
-    def settle(self, orders: Sequence[Order]) -> list[bool | Exception]: ...
-
-
 class Settlement:
-    """Settles the orders of one batch, all at once: a thousand payments take as long as one."""
+    """Settles the orders of one batch, all at once: a thousand payments take as long as one.
 
-    def __init__(self, outcomes: Outcomes, gateway: PaymentGateway, xray: "XRayClient") -> None:
+    No charge starts when an order is older than `deadline_seconds`. `seconds` is how long the invocation may still take.
+    """
+
+    def __init__(
+        self,
+        outcomes: Outcomes,
+        gateway: PaymentGateway,
+        xray: "XRayClient",
+        deadline_seconds: float,
+        seconds: float,
+    ) -> None:
         self._gateway = gateway
         self._xray = xray
-        self._writer = _CoalescingWriter(outcomes)
+        self._schedule = RetrySchedule(timedelta(seconds=deadline_seconds))
+        self._writer = OutcomeWriter(outcomes, seconds)
         self._aws = {"operation": "BatchExecuteStatement", "table_name": outcomes.name}
-        self._settling: dict[UUID, asyncio.Task[None]] = {}
-        self._attempts: list[PaymentSegment] = []
-        self._settled: list[tuple[Status, float]] = []  # with the seconds since the order was created
+        self._attempts: dict[UUID, asyncio.Task[Order]] = {}
+        self._segments: list[PaymentSegment] = []
+        self._recorded: list[Order] = []  # the outcomes that this settlement recorded itself
 
-    async def settle(self, order: Order, queued_at: float) -> None:
-        """Charge an order and record the outcome. An order that comes twice is settled once, for both.
+    async def settle(self, order: Order, *, queued_at: float, ask_first: bool = False) -> Order:
+        """Charge an order, record the outcome, and return the order as it is stored now: settled or deferred.
 
-        `queued_at` is when the order began to wait for it, in epoch seconds.
+        An order that comes twice is charged once. `queued_at` is when it began to wait, in epoch seconds. With
+        `ask_first` the provider is asked whether it has charged the order before.
 
         Raises
         ------
-        GatewayUnavailable
-            The payment was not made.
-        OrderNotFound, OrderNotSettled, botocore's exceptions
-            The outcome is not recorded. To settle the order again is safe: nobody is charged twice.
+        TableUnavailable, OutcomeRefused, OrderNotFound, UnreadableOrder, OutOfTime, botocore's ClientError
+            The outcome is not recorded. To settle the order again is safe: the provider knows its order_id.
         """
-        if order.order_id not in self._settling:
-            self._settling[order.order_id] = asyncio.create_task(self._settle(order, queued_at))
-        await self._settling[order.order_id]
+        if order.order_id not in self._attempts:
+            self._attempts[order.order_id] = asyncio.create_task(self._settle(order, queued_at, ask_first=ask_first))
+        return await self._attempts[order.order_id]
 
-    def report(self) -> None:
-        """Tell metrics and X-Ray what became of the orders, once all are settled or failed; nothing comes after it."""
+    def close(self) -> Counter[Status]:
+        """Publish metrics and trace segments. Call once, when all orders are settled.
+
+        Returns
+        -------
+        How many orders this settlement itself processed, declined and deferred (PENDING).
+        """
         self._writer.close()
-        for status, count in Counter(status for status, _ in self._settled).items():
-            metrics.add_metric(name=f"Payments{status.capitalize()}", unit=MetricUnit.Count, value=count)
-        for _, seconds in self._settled:
-            metrics.add_metric(name="TimeToSettle", unit=MetricUnit.Seconds, value=seconds)
-        tracing.send(self._xray, self._attempts)
+        counts = Counter(order.status for order in self._recorded)
+        names = {Status.PROCESSED: "Processed", Status.DECLINED: "Declined", Status.PENDING: "Deferred"}
+        for status, count in counts.items():
+            metrics.add_metric(name=f"Payments{names[status]}", unit=MetricUnit.Count, value=count)
+        for order in self._recorded:
+            settled_at = order.processed_at or order.declined_at
+            if settled_at:
+                seconds = (settled_at - order.created_at).total_seconds()
+                metrics.add_metric(name="TimeToSettle", unit=MetricUnit.Seconds, value=seconds)
+        tracing.send(self._xray, self._segments)
+        return counts
 
-    async def _settle(self, order: Order, queued_at: float) -> None:
-        attempt = PaymentSegment(order, queued_at)
-        self._attempts.append(attempt)
-        names = {"order_id": str(order.order_id), "trace_id": order.trace_id}
+    async def _settle(self, order: Order, queued_at: float, *, ask_first: bool) -> Order:
+        segment = PaymentSegment(order, queued_at)
+        self._segments.append(segment)
         try:
             with self._writer.expecting_one():
-                settled = await self._charge(order, attempt)
-                recorded = self._writer.add(settled)
-            with attempt.subsegment("DynamoDB", namespace="aws", aws=self._aws):
-                is_first = await recorded
+                outcome = await self._attempt(order, segment, ask_first=ask_first)
+                recording = self._writer.add(outcome)
+            with segment.subsegment("DynamoDB", namespace="aws", aws=self._aws):
+                stored = await recording
         except Exception as error:
-            logger.warning("Payment failed", extra=names | {"reason": f"{type(error).__name__}: {error}"})
+            logger.error("Outcome not recorded", extra=_fields(order, reason=f"{type(error).__name__}: {error}"))
             raise
-        attempt.order = settled
-        if is_first:
-            self._settled.append((settled.status, time.time() - order.created_at.timestamp()))
-        message = "Payment settled" if is_first else "Payment was settled before"
-        logger.info(message, extra=names | {"status": settled.status})
+        segment.order = stored
+        if stored.outcome() == outcome.outcome():  # ours, also when the answer to an earlier try was lost
+            self._recorded.append(stored)
+            message = "Order deferred" if stored.status is Status.PENDING else "Order settled"
+        else:
+            message = "Another attempt was recorded before"
+        logger.info(message, extra=_fields(order, status=stored.status, attempts=stored.attempts, due_at=stored.due_at))
+        return stored
 
-    async def _charge(self, order: Order, attempt: PaymentSegment) -> Order:
+    async def _attempt(self, order: Order, segment: PaymentSegment, *, ask_first: bool) -> Order:
+        """Try to pay, and return the order with the outcome: processed, declined or deferred."""
         try:
-            with attempt.subsegment("payment gateway", error=Declined, namespace="remote"):
-                receipt = await self._ask_gateway(order)
+            with segment.subsegment("payment gateway", error=Declined, namespace="remote"):
+                receipt = await self._pay(order, ask_first=ask_first)
         except Declined as decline:
             return order.declined(str(decline))
-        return order.processed(receipt.payment_id)
+        except GatewayUnavailable as error:
+            reason = str(error)
+        except Exception as error:  # noqa: BLE001  # a fault in the adapter must not hold up the rest of the batch
+            reason = type(error).__name__  # without its message, which may quote personal data
+        else:
+            return order.processed(receipt.payment_id)
+        logger.warning("Payment failed", extra=_fields(order, reason=reason))
+        return order.deferred(self._schedule.next_attempt_at(order, clock.now()))
 
-    async def _ask_gateway(self, order: Order) -> Receipt:
-        try:
-            async with asyncio.timeout(GATEWAY_TIMEOUT_SECONDS):
-                return await self._gateway.charge(order_id=order.order_id, amount=order.total, currency=order.currency)
-        except TimeoutError:
-            raise GatewayUnavailable(f"no answer in {GATEWAY_TIMEOUT_SECONDS} s") from None
+    async def _pay(self, order: Order, *, ask_first: bool) -> Receipt:
+        asked_at = clock.now()
+        if ask_first or not self._schedule.may_charge(order, asked_at):
+            receipt = await _in_time(self._gateway.find(order.order_id))
+            if receipt:
+                return receipt
+            if self._schedule.is_over(order, asked_at):
+                hours = self._schedule.deadline / timedelta(hours=1)
+                raise Declined(f"No payment within {hours:g} hours")
+        if not self._schedule.may_charge(order, clock.now()):
+            raise GatewayUnavailable("the deadline has passed; the provider is asked once more before the order ends")
+        return await _in_time(
+            self._gateway.charge(order_id=order.order_id, amount=order.total, currency=order.currency)
+        )
 
 
-class _CoalescingWriter:
-    """Records outcomes in calls that are as full as can be, two at a time: one is prepared while another is on its way.
+async def _in_time[T](call: Awaitable[T]) -> T:
+    """Await a call of the gateway, for GATEWAY_TIMEOUT_SECONDS at most."""
+    try:
+        async with asyncio.timeout(GATEWAY_TIMEOUT_SECONDS):
+            return await call
+    except TimeoutError:
+        raise GatewayUnavailable(f"no answer within {GATEWAY_TIMEOUT_SECONDS} s") from None
 
-    A call starts when it is full, or when no further outcome is expected. So the last few outcomes wait for the
-    slowest payment, as the batch itself does.
-    """
 
-    def __init__(self, outcomes: Outcomes) -> None:
-        self._outcomes = outcomes
-        self._threads = ThreadPoolExecutor(max_workers=2)
-        self._calls: set[asyncio.Task[None]] = set()
-        self._expected = 0
-        self._outage: Exception | None = None
-        self._waiting: list[tuple[Order, asyncio.Future[bool]]] = []
-
-    @contextmanager
-    def expecting_one(self) -> Iterator[None]:
-        """Announce an outcome, which is added, or fails to come, before the context ends."""
-        self._expected += 1
-        try:
-            yield
-        finally:
-            self._expected -= 1
-            if self._expected == 0:
-                self._flush()
-
-    def add(self, order: Order) -> asyncio.Future[bool]:
-        """Have an outcome recorded; to await what is returned tells what OrderTable.settle says of it."""
-        recorded: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting.append((order, recorded))
-        if len(self._waiting) == STATEMENTS_PER_CALL:
-            self._flush()
-        return recorded
-
-    def close(self) -> None:
-        """End the threads."""
-        self._threads.shutdown()
-
-    def _flush(self) -> None:
-        group, self._waiting = self._waiting, []
-        if group:
-            call = asyncio.create_task(self._record(group))
-            self._calls.add(call)  # the event loop itself keeps only a weak reference
-            call.add_done_callback(self._calls.discard)
-
-    def _call(self, orders: Sequence[Order]) -> list[bool | Exception]:
-        """Of an outage one call is enough to know, and to wait for: the calls after it fail at once."""
-        if self._outage:
-            raise self._outage
-        try:
-            return self._outcomes.settle(orders)
-        except Exception as error:
-            self._outage = error
-            raise
-
-    async def _record(self, group: list[tuple[Order, asyncio.Future[bool]]]) -> None:
-        orders = [order for order, _ in group]
-        results: Sequence[bool | Exception]
-        try:
-            results = await asyncio.get_running_loop().run_in_executor(self._threads, self._call, orders)
-        except Exception as error:  # noqa: BLE001  # whatever it is, each of the orders has to hear of it
-            results = [error] * len(group)
-        for (_, recorded), result in zip(group, results, strict=True):
-            if isinstance(result, Exception):
-                recorded.set_exception(result)
-            else:
-                recorded.set_result(result)
+def _fields(order: Order, **fields: object) -> dict[str, object]:
+    """Return what a log line about an order says."""
+    return {"order_id": str(order.order_id), "trace_id": order.trace_id, **fields}

@@ -1,17 +1,19 @@
 """X-Ray: the trace header that an order carries, and the segments that join its payments to its trace.
 
 X-Ray does not follow an item through DynamoDB Streams. So CreateOrder stores its own place in the trace with the order,
-and whoever settles the order sends a complete segment that continues from there. No other file knows X-Ray.
+and each attempt to settle the order sends a complete segment that continues from there.
 """
 
 import json
 import os
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import wraps
+from itertools import batched
 from typing import TYPE_CHECKING, Any, Self
 
 import boto3
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 HEADER_VARIABLE = "_X_AMZN_TRACE_ID"
 # "PutTraceSegments", AWS X-Ray API Reference: a call takes up to 50 documents (of up to 64 kB; ours have about 1).
 DOCUMENTS_PER_CALL = 50
+# X-Ray limits how much a trace takes late, so an order whose payment keeps failing sends its first attempts only.
+TRACED_ATTEMPTS = 3
+SEND_SECONDS = 3
 LONGEST_MESSAGE = 200
 
 _ROOT = re.compile(r"1-[0-9a-f]{8}-[0-9a-f]{24}")
@@ -76,8 +81,8 @@ def current_header() -> str | None:
 
 
 @contextmanager
-def shown_if_it_fails(name: str) -> Iterator[None]:
-    """Add a subsegment only if what it holds fails; without the exception, which may quote the client's data."""
+def subsegment_on_error(name: str) -> Iterator[None]:
+    """Add a subsegment only if its content fails, without the exception, which may quote the client's data."""
     start_time = time.time()
     try:
         yield
@@ -116,11 +121,12 @@ def starts_trace[**P, R](handler: Callable[P, R]) -> Callable[P, R]:
 class PaymentSegment:
     """One attempt to settle an order, as a segment of the order's own trace.
 
-    `queued_at` is when the order was written to the stream, in epoch seconds.
+    `queued_at` is when the order began to wait for it, in epoch seconds.
     """
 
     def __init__(self, order: Order, queued_at: float) -> None:
         self.order = order
+        self._is_sent = order.attempts < TRACED_ATTEMPTS
         received_at = time.time()
         self._start_time = min(queued_at, received_at)
         self._flags: dict[str, bool] = {}
@@ -142,18 +148,20 @@ class PaymentSegment:
         self._add(name, start_time, time.time(), **fields)
 
     def document(self) -> str | None:
-        """The document ("X-Ray segment documents", AWS X-Ray Developer Guide); None if the order is not sampled."""
+        """Return the document ("X-Ray segment documents", AWS X-Ray Developer Guide), or None if none is to be sent.
+
+        Its name is its own, and it has no AWS origin: X-Ray would else count it as an invocation of the function.
+        """
         header = TraceHeader.parse(self.order.trace_header)
-        if header is None or not header.sampled:
+        if header is None or not header.sampled or not self._is_sent:
             return None
         segment = {
-            "name": os.environ["AWS_LAMBDA_FUNCTION_NAME"],
+            "name": f"{os.environ['POWERTOOLS_METRICS_NAMESPACE']}-payment",
             "id": _new_id(),
             "trace_id": header.trace_id,
             **({"parent_id": header.parent_id} if header.parent_id else {}),
             "start_time": self._start_time,
             "end_time": self._subsegments[-1]["end_time"],
-            "origin": "AWS::Lambda::Function",
             "annotations": {"order_id": str(self.order.order_id), "status": self.order.status},
             **self._flags,
             "subsegments": self._subsegments,
@@ -161,7 +169,7 @@ class PaymentSegment:
         return json.dumps(segment)
 
     def _add(self, name: str, start_time: float, end_time: float, **fields: object) -> None:
-        end_time = max(start_time, end_time)  # a clock that is set back ends nothing before its start
+        end_time = max(start_time, end_time)  # the clock may have been set back meanwhile
         self._subsegments.append(
             {"name": name, "id": _new_id(), "start_time": start_time, "end_time": end_time, **fields}
         )
@@ -172,29 +180,50 @@ def _new_id() -> str:
 
 
 def client() -> "XRayClient":
-    """X-Ray's API, with a patience that leaves the invocation its time."""
+    """Return a client of X-Ray's API with short timeouts and no retries, so that the invocation can finish."""
     config = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 1})
     return boto3.client("xray", config=config)
 
 
 def send(client: "XRayClient", segments: Sequence[PaymentSegment]) -> None:
-    """Send the sampled segments. What X-Ray does not take is logged and counted, and changes nothing else.
+    """Send the sampled segments, within SEND_SECONDS. Those that X-Ray does not take are logged, counted and lost.
 
-    Not through the daemon: for an invocation that is itself not sampled, Lambda may not run it.
+    Through the API and not the daemon, which Lambda may not run for an invocation that is itself not sampled.
     """
     documents = [document for segment in segments if (document := segment.document())]
-    undelivered = 0
-    for start in range(0, len(documents), DOCUMENTS_PER_CALL):
-        try:
-            answer = client.put_trace_segments(TraceSegmentDocuments=documents[start : start + DOCUMENTS_PER_CALL])
-        except (BotoCoreError, ClientError) as error:
-            # Of an outage one call is enough to know, and to wait for.
-            undelivered += len(documents) - start
-            logger.warning("Traces not delivered", reason=str(error), segments=len(documents) - start)
-            break
-        refused = answer["UnprocessedTraceSegments"]
-        if refused:
-            undelivered += len(refused)
-            logger.warning("Traces refused", reason=str(refused[0].get("Message")), segments=len(refused))
-    if documents:
-        metrics.add_metric(name="TracesUndelivered", unit=MetricUnit.Count, value=undelivered)
+    if not documents:
+        return
+    delivery = _Delivery(client, documents)
+    # In a thread, because the client's timeouts limit each wait for the network, not the whole.
+    thread = threading.Thread(target=delivery.run, daemon=True)
+    thread.start()
+    thread.join(SEND_SECONDS)
+    delivery.is_over = True
+    undelivered = len(documents) - delivery.taken
+    if undelivered:
+        logger.warning("Traces not delivered", segments=undelivered, reason=delivery.reason)
+    metrics.add_metric(name="TracesUndelivered", unit=MetricUnit.Count, value=undelivered)
+
+
+class _Delivery:
+    """Sends documents until the time is over, or a call fails: the next one would probably fail too."""
+
+    def __init__(self, client: "XRayClient", documents: Sequence[str]) -> None:
+        self._client, self._documents = client, documents
+        self.taken = 0
+        self.is_over = False
+        self.reason = f"X-Ray did not take them within {SEND_SECONDS} s"
+
+    def run(self) -> None:
+        for some in batched(self._documents, DOCUMENTS_PER_CALL, strict=False):
+            if self.is_over:
+                return
+            try:
+                answer = self._client.put_trace_segments(TraceSegmentDocuments=list(some))
+            except (BotoCoreError, ClientError) as error:
+                self.reason = str(error)
+                return
+            refused = answer["UnprocessedTraceSegments"]
+            self.taken += len(some) - len(refused)
+            if refused:
+                self.reason = str(refused[0].get("Message"))

@@ -9,6 +9,7 @@ ENVIRONMENT = {
     "AWS_LAMBDA_FUNCTION_NAME": "order-processor-test",
     "ORDERS_TABLE": "orders",
     "PAYMENT_DELAY_SECONDS": "0",
+    "PAYMENT_DEADLINE_SECONDS": "259200",
     "RECOVERY_GRACE_SECONDS": "300",
     "POWERTOOLS_SERVICE_NAME": "order-processor",
     "POWERTOOLS_METRICS_NAMESPACE": "order-processor-test",

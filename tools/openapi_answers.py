@@ -11,9 +11,9 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 from botocore.exceptions import BotoCoreError
 
-from shared.api import MAX_BODY_CHARACTERS, idempotency_key, json_body, resolver, show
+from shared.api import MAX_BODY_CHARACTERS, idempotency_key, json_body, order_response, resolver
 from shared.order import IdempotencyKeyReused, NewOrder, Order, OrderNotFound
-from shared.problem import ANSWERS
+from shared.problem import RESPONSES
 
 ROOT = Path(__file__).parents[1]
 
@@ -60,8 +60,8 @@ class Answer(NamedTuple):
 def of_create_order() -> list[Answer]:
     """Make what CreateOrder answers."""
     location = {"Location": f"/orders/{PENDING.order_id}"}
-    created = show(PENDING, HTTPStatus.CREATED, location)
-    replayed = show(PROCESSED, HTTPStatus.OK, location | {"Idempotent-Replayed": "true"})
+    created = order_response(PENDING, HTTPStatus.CREATED, location)
+    replayed = order_response(PROCESSED, HTTPStatus.OK, location | {"Idempotent-Replayed": "true"})
     too_large = "x" * (MAX_BODY_CHARACTERS + 1)
     return [
         _shown("created", "The order is registered.", created),
@@ -78,9 +78,9 @@ def of_create_order() -> list[Answer]:
 def of_get_order() -> list[Answer]:
     """Make what GetOrder answers."""
     return [
-        _shown("pending", "The order waits for its payment.", show(PENDING, HTTPStatus.OK)),
-        _shown("processed", "The payment went through.", show(PROCESSED, HTTPStatus.OK)),
-        _shown("declined", "The payment was refused.", show(DECLINED, HTTPStatus.OK)),
+        _shown("pending", "The order waits for its payment.", order_response(PENDING, HTTPStatus.OK)),
+        _shown("processed", "The payment went through.", order_response(PROCESSED, HTTPStatus.OK)),
+        _shown("declined", "The payment was refused.", order_response(DECLINED, HTTPStatus.OK)),
         _error("unknown", "No order has this id.", lambda: _raise(OrderNotFound())),
         *_of_both(),
     ]
@@ -122,7 +122,7 @@ def _error(name: str, when: str, action: Callable[[], object]) -> Answer:
     try:
         action()
     except Exception as error:  # noqa: BLE001  # whatever it is, the service has an answer
-        answer = next(ANSWERS[kind] for kind in type(error).__mro__ if kind in ANSWERS)
+        answer = next(RESPONSES[kind] for kind in type(error).__mro__ if kind in RESPONSES)
         return _shown(name, when, answer(error))
     raise AssertionError(f"{name} is no error")
 

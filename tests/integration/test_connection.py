@@ -49,7 +49,7 @@ def test_in_lambda_the_first_put_uses_the_connection_that_is_open(
 ) -> None:
     monkeypatch.setenv("LAMBDA_TASK_ROOT", "/var/task")
 
-    OrderTable("orders").add(an_order())
+    OrderTable("orders").create(an_order())
 
     (first, connection), (second, same_connection) = requests
     assert (first, second) == ("GET", "POST")

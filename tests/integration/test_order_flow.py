@@ -83,7 +83,7 @@ def test_an_order_of_402_is_declined(connect_stream: Connect) -> None:
 def test_failed_records_are_delivered_again_until_their_orders_are_settled(
     orders: OrderTable, gateway: Gateway, connect_stream: Connect
 ) -> None:
-    placed = [orders.add(an_order()) for _ in range(40)]
+    placed = [orders.create(an_order()) for _ in range(40)]
     gateway.unavailable = {order.order_id for order in placed[::7]}
 
     with connect_stream() as failures:
@@ -97,10 +97,10 @@ def test_failed_records_are_delivered_again_until_their_orders_are_settled(
 def test_a_poison_record_ends_in_the_failure_destination_and_holds_up_nobody(
     client: "DynamoDBClient", orders: OrderTable, connect_stream: Connect
 ) -> None:
-    before = [orders.add(an_order()) for _ in range(5)]
+    before = [orders.create(an_order()) for _ in range(5)]
     poison = to_item(an_order()) | {"customer_id": {"N": "7"}}
     client.put_item(TableName=orders.name, Item=poison)
-    after = [orders.add(an_order()) for _ in range(5)]
+    after = [orders.create(an_order()) for _ in range(5)]
 
     with connect_stream() as failures:
         eventually(lambda: failures)
@@ -113,7 +113,7 @@ def test_a_poison_record_ends_in_the_failure_destination_and_holds_up_nobody(
 def test_an_order_whose_gateway_stays_away_stays_pending_and_is_reported(
     client: "DynamoDBClient", orders: OrderTable, gateway: Gateway, connect_stream: Connect
 ) -> None:
-    order, other = orders.add(an_order()), orders.add(an_order())
+    order, other = orders.create(an_order()), orders.create(an_order())
     gateway.unavailable = {order.order_id}
 
     with connect_stream() as failures:
@@ -125,7 +125,7 @@ def test_an_order_whose_gateway_stays_away_stays_pending_and_is_reported(
 
 
 def test_an_order_that_comes_twice_in_a_batch_is_settled_once(orders: OrderTable, gateway: Gateway) -> None:
-    order = orders.add(an_order())
+    order = orders.create(an_order())
 
     response = process_payment.lambda_handler({"Records": [a_record(order, 1), a_record(order, 2)]}, Context())
 
@@ -135,7 +135,7 @@ def test_an_order_that_comes_twice_in_a_batch_is_settled_once(orders: OrderTable
 
 
 def test_a_settled_order_that_comes_again_stays_as_it_is(orders: OrderTable, gateway: Gateway) -> None:
-    order = orders.add(an_order())
+    order = orders.create(an_order())
     process_payment.lambda_handler(a_batch([order]), Context())
     settled = orders.get(order.order_id)
     gateway.declined = {order.order_id}
@@ -147,7 +147,7 @@ def test_a_settled_order_that_comes_again_stays_as_it_is(orders: OrderTable, gat
 
 
 def test_a_record_of_an_order_that_is_gone_fails(orders: OrderTable, gateway: Gateway) -> None:
-    known, gone = orders.add(an_order()), an_order()
+    known, gone = orders.create(an_order()), an_order()
 
     response = process_payment.lambda_handler(a_batch([gone, known]), Context())
 
@@ -159,7 +159,7 @@ def test_a_record_of_an_order_that_is_gone_fails(orders: OrderTable, gateway: Ga
 def test_a_batch_of_a_thousand_is_settled_in_forty_calls(
     client: "DynamoDBClient", orders: OrderTable, gateway: Gateway
 ) -> None:
-    placed = [orders.add(an_order()) for _ in range(1000)]
+    placed = [orders.create(an_order()) for _ in range(1000)]
     calls = Counter[str]()
     client.meta.events.register("before-call.dynamodb", lambda model, **_: calls.update([model.name]))
 
@@ -172,7 +172,7 @@ def test_a_batch_of_a_thousand_is_settled_in_forty_calls(
 
 
 def test_the_index_lists_what_waits_by_age(client: "DynamoDBClient", orders: OrderTable) -> None:
-    order = orders.add(an_order())
+    order = orders.create(an_order())
 
     [listed] = client.query(
         TableName=orders.name,
@@ -186,11 +186,11 @@ def test_the_index_lists_what_waits_by_age(client: "DynamoDBClient", orders: Ord
 
 
 def test_adding_an_order_again_returns_the_stored_one(orders: OrderTable) -> None:
-    order = orders.add(an_order())
+    order = orders.create(an_order())
     settled = order.processed("payment-1")
-    orders.settle([settled])
+    orders.record([settled])
 
-    assert orders.add(order) == settled
+    assert orders.create(order) == settled
 
 
 def test_fifty_concurrent_orders_of_one_key_are_one_order(client: "DynamoDBClient", orders: OrderTable) -> None:
@@ -198,7 +198,7 @@ def test_fifty_concurrent_orders_of_one_key_are_one_order(client: "DynamoDBClien
 
     def add(_: int) -> tuple[Order, Order]:
         placed = Order.place(NewOrder.model_validate(VALID), order_id)
-        return placed, orders.add(placed)
+        return placed, orders.create(placed)
 
     with ThreadPoolExecutor(50) as pool:
         added = list(pool.map(add, range(50)))

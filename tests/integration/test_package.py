@@ -114,7 +114,7 @@ def test_an_order_is_created_read_and_paid_by_the_package_alone(unpacked: Path, 
 
 @runs_here
 def test_a_batch_is_settled_by_the_package_alone(unpacked: Path, variables: dict[str, str], orders: OrderTable) -> None:
-    order = orders.add(an_order())
+    order = orders.create(an_order())
 
     settled = answer("process_payment", a_batch([order]), unpacked, variables)
 
@@ -126,7 +126,7 @@ def test_a_batch_is_settled_by_the_package_alone(unpacked: Path, variables: dict
 def test_a_waiting_order_is_recovered_by_the_package_alone(
     unpacked: Path, variables: dict[str, str], orders: OrderTable
 ) -> None:
-    orders.add(an_order())
+    orders.create(an_order())
 
     recovered = answer("recover_orders", {}, unpacked, variables | {"RECOVERY_GRACE_SECONDS": "0"})
 

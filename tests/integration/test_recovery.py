@@ -39,7 +39,7 @@ def recover(context: Context | None = None) -> dict[str, int]:
 
 
 def test_orders_that_wait_too_long_are_settled_and_younger_ones_left(orders: OrderTable) -> None:
-    old, young = [orders.add(an_old_order()) for _ in range(30)], orders.add(an_order())
+    old, young = [orders.create(an_old_order()) for _ in range(30)], orders.create(an_order())
 
     assert recover() == {"recovered": 30, "failed": 0}
     assert {status(orders, order) for order in old} == {Status.PROCESSED}
@@ -47,7 +47,7 @@ def test_orders_that_wait_too_long_are_settled_and_younger_ones_left(orders: Ord
 
 
 def test_a_second_run_has_nothing_to_do(orders: OrderTable, gateway: Gateway) -> None:
-    orders.add(an_old_order())
+    orders.create(an_old_order())
     recover()
 
     assert recover() == {"recovered": 0, "failed": 0}
@@ -55,8 +55,8 @@ def test_a_second_run_has_nothing_to_do(orders: OrderTable, gateway: Gateway) ->
 
 
 def test_pending_orders_are_listed_by_age_over_all_buckets_and_pages(orders: OrderTable) -> None:
-    waiting = [orders.add(an_old_order(minutes)) for minutes in range(250)]
-    orders.settle([order.processed("payment-1") for order in waiting[:10]])
+    waiting = [orders.create(an_old_order(minutes)) for minutes in range(250)]
+    orders.record([order.processed("payment-1") for order in waiting[:10]])
 
     assert list(orders.pending()) == waiting[:9:-1]
 
@@ -68,7 +68,7 @@ def test_what_cannot_be_read_is_logged_and_holds_up_nobody(
     monkeypatch.setattr(logger.registered_handler, "stream", log)
     unreadable = an_old_order(20)
     client.put_item(TableName=orders.name, Item=to_item(unreadable) | {"currency": {"N": "7"}})
-    readable = orders.add(an_old_order(10))
+    readable = orders.create(an_old_order(10))
 
     assert recover() == {"recovered": 1, "failed": 0}
     assert status(orders, readable) is Status.PROCESSED
@@ -76,7 +76,7 @@ def test_what_cannot_be_read_is_logged_and_holds_up_nobody(
 
 
 def test_an_order_that_fails_again_holds_up_nobody_behind_it(orders: OrderTable, gateway: Gateway) -> None:
-    first, second = orders.add(an_old_order(20)), orders.add(an_old_order(10))
+    first, second = orders.create(an_old_order(20)), orders.create(an_old_order(10))
     gateway.unavailable = {first.order_id}
 
     assert recover() == {"recovered": 1, "failed": 1}
@@ -84,7 +84,7 @@ def test_an_order_that_fails_again_holds_up_nobody_behind_it(orders: OrderTable,
 
 
 def test_a_run_takes_on_the_oldest_and_no_more_than_it_may(orders: OrderTable, monkeypatch: pytest.MonkeyPatch) -> None:
-    waiting = [orders.add(an_old_order(minutes)) for minutes in (30, 20, 10, 15, 25)]
+    waiting = [orders.create(an_old_order(minutes)) for minutes in (30, 20, 10, 15, 25)]
     monkeypatch.setattr(recover_orders, "ORDERS_PER_BATCH", 2)
     monkeypatch.setattr(recover_orders, "BATCHES_PER_RUN", 2)
 
@@ -94,7 +94,7 @@ def test_a_run_takes_on_the_oldest_and_no_more_than_it_may(orders: OrderTable, m
 
 def test_a_run_ends_when_its_time_does(orders: OrderTable, monkeypatch: pytest.MonkeyPatch) -> None:
     for minutes in (30, 20, 10):
-        orders.add(an_old_order(minutes))
+        orders.create(an_old_order(minutes))
     monkeypatch.setattr(recover_orders, "ORDERS_PER_BATCH", 1)
 
     assert recover(Context(remaining_milliseconds=24_000)) == {"recovered": 1, "failed": 0}
@@ -103,8 +103,8 @@ def test_a_run_ends_when_its_time_does(orders: OrderTable, monkeypatch: pytest.M
 def test_the_metrics_tell_the_oldest_order_and_what_was_recovered(
     orders: OrderTable, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    orders.add(an_old_order(minutes=10))
-    orders.add(an_old_order(minutes=7))
+    orders.create(an_old_order(minutes=10))
+    orders.create(an_old_order(minutes=7))
 
     recover()
     recover()
@@ -118,7 +118,7 @@ def test_the_metrics_tell_the_oldest_order_and_what_was_recovered(
 def test_a_recovered_payment_joins_the_orders_trace(orders: OrderTable, monkeypatch: pytest.MonkeyPatch) -> None:
     xray = XRay()
     monkeypatch.setattr(recover_orders, "xray", xray)
-    order = orders.add(an_old_order(sampled=True))
+    order = orders.create(an_old_order(sampled=True))
 
     recover()
 
@@ -128,7 +128,7 @@ def test_a_recovered_payment_joins_the_orders_trace(orders: OrderTable, monkeypa
 
 
 def test_what_the_stream_gave_up_on_is_recovered(orders: OrderTable, gateway: Gateway, connect_stream: Connect) -> None:
-    lost = [orders.add(an_old_order()) for _ in range(3)]
+    lost = [orders.create(an_old_order()) for _ in range(3)]
     gateway.unavailable = {order.order_id for order in lost}
     with connect_stream() as failures:
         eventually(lambda: failures)
@@ -141,7 +141,7 @@ def test_what_the_stream_gave_up_on_is_recovered(orders: OrderTable, gateway: Ga
 def test_an_order_that_the_stream_delivers_after_its_recovery_stays_as_it_is(
     client: "DynamoDBClient", orders: OrderTable
 ) -> None:
-    waiting = [orders.add(an_old_order()) for _ in range(30)]
+    waiting = [orders.create(an_old_order()) for _ in range(30)]
     recover()
     recovered = [orders.get(order.order_id) for order in waiting]
 

@@ -185,7 +185,7 @@ def test_an_unknown_order_is_not_found(order_id: object) -> None:
 
 
 def test_a_settled_order_tells_what_became_of_it(orders: OrderTable) -> None:
-    order = orders.add(an_order().processed("payment-1"))
+    order = orders.create(an_order().processed("payment-1"))
 
     body = get(order.order_id).body
 
@@ -207,7 +207,7 @@ def test_a_table_that_does_not_answer_is_said_to_be_temporary(
     def fail(_: object) -> None:
         raise outage
 
-    monkeypatch.setattr(orders, "add", fail)
+    monkeypatch.setattr(orders, "create", fail)
     monkeypatch.setattr(orders, "get", fail)
 
     for response in (post(VALID), get(uuid4())):
@@ -230,9 +230,9 @@ def test_a_fault_of_ours_is_a_problem_too_and_tells_nothing(
 
 def test_a_retried_put_never_sets_a_settled_order_back(orders: OrderTable) -> None:
     order = an_order()
-    settled = orders.add(order.processed("payment-1"))
+    settled = orders.create(order.processed("payment-1"))
 
-    assert orders.add(order) == settled
+    assert orders.create(order) == settled
     assert orders.get(order.order_id) == settled
 
 

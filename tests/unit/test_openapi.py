@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from shared.api import json_body
 from shared.order import NewOrder
-from shared.problem import ANSWERS, MalformedBody
+from shared.problem import RESPONSES, MalformedBody
 from tests.builders import VALID, an_item
 from tests.contract import COMPONENTS, DOCUMENT, faults, schema
 from tools import openapi
@@ -81,7 +81,7 @@ def test_every_example_of_a_request_is_valid(name: str) -> None:
 
 
 def test_every_error_the_code_can_answer_is_documented() -> None:
-    for kind, answer in ANSWERS.items():
+    for kind, answer in RESPONSES.items():
         given_answer = answer(an_error(kind))
         operations = [it for it in (CREATE, GET) if str(given_answer.status_code) in it["responses"]]
         assert operations, kind
