@@ -27,7 +27,7 @@ GATEWAY_TIMEOUT_SECONDS = 10
 class Settlement:
     """Settles the orders of one batch, all at once: a thousand payments take as long as one.
 
-    No charge starts when an order is older than `deadline_seconds`. `seconds` is how long the invocation may still take.
+    No charge starts when an order is older than `deadline_seconds`. `seconds` is the time that the invocation has left.
     """
 
     def __init__(

@@ -4,14 +4,15 @@ import asyncio
 import json
 import secrets
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from shared.order import NewOrder, Order
-from shared.order_table import OrderNotSettled, to_item
+from shared.order import NewOrder, Order, Status
+from shared.order_table import TableUnavailable, to_item
 from shared.payment import Declined, GatewayUnavailable, Receipt
 from tests.xray_documents import validated
 
@@ -83,41 +84,63 @@ def a_batch(orders: Sequence[Order]) -> dict[str, Any]:
 
 @dataclass
 class Gateway:
-    """A payment gateway that answers at the event loop's next turn, and remembers what it was asked to charge."""
+    """A payment gateway that answers at the event loop's next turn, and remembers what it was asked."""
 
     declined: set[UUID] = field(default_factory=set)
     unavailable: set[UUID] = field(default_factory=set)
     hangs: set[UUID] = field(default_factory=set)
-    asked: list[tuple[UUID, Decimal, str]] = field(default_factory=list)
+    # What an earlier attempt came to, for `find`.
+    receipts: dict[UUID, Receipt | Declined] = field(default_factory=dict)
+    charges: list[tuple[UUID, Decimal, str]] = field(default_factory=list)
+    searches: list[UUID] = field(default_factory=list)
 
     async def charge(self, *, order_id: UUID, amount: Decimal, currency: str) -> Receipt:
-        await asyncio.sleep(3600 if order_id in self.hangs else 0)
-        self.asked.append((order_id, amount, currency))
+        self.charges.append((order_id, amount, currency))
+        await self._answer(order_id)
         if order_id in self.declined:
             raise Declined("insufficient funds")
+        return Receipt(payment_id=f"payment-{order_id}")
+
+    async def find(self, order_id: UUID) -> Receipt | None:
+        self.searches.append(order_id)
+        await self._answer(order_id)
+        found = self.receipts.get(order_id)
+        if isinstance(found, Declined):
+            raise found
+        return found
+
+    async def _answer(self, order_id: UUID) -> None:
+        await asyncio.sleep(3600 if order_id in self.hangs else 0)
         if order_id in self.unavailable:
             raise GatewayUnavailable("no answer")
-        return Receipt(payment_id=f"payment-{order_id}")
 
 
 @dataclass
 class Table:
-    """A table that takes outcomes, or fails as told."""
+    """An orders table that keeps OrderTable's contract for outcomes, or fails as told."""
 
     name: str = "orders"
     calls: list[list[Order]] = field(default_factory=list)
-    throttled: set[UUID] = field(default_factory=set)
-    outage: Exception | None = None
+    stored: dict[UUID, Order] = field(default_factory=dict)
+    # How many more times the statement of an order is throttled, and what each further call raises.
+    throttled: Counter[UUID] = field(default_factory=Counter)
+    outages: list[Exception] = field(default_factory=list)
 
-    def settle(self, orders: Sequence[Order]) -> list[bool | Exception]:
-        self.calls.append(list(orders))
-        if self.outage:
-            raise self.outage
-        return [OrderNotSettled("ThrottlingError") if order.order_id in self.throttled else True for order in orders]
+    def record(self, outcomes: Sequence[Order]) -> list[Order | Exception]:
+        self.calls.append(list(outcomes))
+        if self.outages:
+            raise self.outages.pop()
+        return [self._record(outcome) for outcome in outcomes]
 
-    @property
-    def settled(self) -> list[Order]:
-        return [order for call in self.calls for order in call]
+    def _record(self, outcome: Order) -> Order | Exception:
+        if self.throttled[outcome.order_id]:
+            self.throttled[outcome.order_id] -= 1
+            return TableUnavailable("ThrottlingError")
+        before = self.stored.get(outcome.order_id)
+        is_next = before is None or outcome.status is not Status.PENDING or before.attempts + 1 == outcome.attempts
+        if before is None or (before.status is Status.PENDING and is_next):
+            self.stored[outcome.order_id] = outcome
+        return self.stored[outcome.order_id]
 
 
 @dataclass

@@ -6,7 +6,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from shared.order import Order
-from shared.order_table import OrderNotSettled, OrderTable
+from shared.order_table import OrderTable, TableUnavailable
 from shared.payment import Declined, GatewayUnavailable, Receipt
 
 
@@ -29,6 +29,12 @@ class Provider:
         self.charged.add(order_id)
         if fault == "charges, then hangs":
             await asyncio.sleep(3600)
+        return self._receipt(order_id)
+
+    async def find(self, order_id: UUID) -> Receipt | None:
+        return self._receipt(order_id) if order_id in self.charged else None
+
+    def _receipt(self, order_id: UUID) -> Receipt:
         return Receipt(payment_id=f"payment-{order_id}")
 
 
@@ -37,10 +43,10 @@ class UnreliableTable(OrderTable):
 
     fault: str | None = None
 
-    def settle(self, orders: Sequence[Order]) -> list[bool | Exception]:
+    def record(self, outcomes: Sequence[Order]) -> list[Order | Exception]:
         if self.fault == "crash before the write":
             raise ConnectionError(self.fault)
-        results = super().settle(orders)
+        results = super().record(outcomes)
         if self.fault == "crash after the write":
             raise ConnectionError(self.fault)
-        return [OrderNotSettled("ThrottlingError"), *results[1:]] if self.fault == "throttled" else results
+        return [TableUnavailable("ThrottlingError"), *results[1:]] if self.fault == "throttled" else results

@@ -8,7 +8,8 @@ import pytest
 from moto import mock_aws
 from pytest_socket import disable_socket
 
-from functions import process_payment
+from functions import process_payment, recover_orders
+from shared import outcome_writer
 from shared.observability import logger
 from shared.order_table import OrderTable
 from tests.builders import Gateway, Table
@@ -44,15 +45,17 @@ def orders() -> Iterator[OrderTable]:
 
 @pytest.fixture
 def table(monkeypatch: pytest.MonkeyPatch) -> Table:
-    """The table to which ProcessPayment tells its outcomes."""
+    """The table in which ProcessPayment records its outcomes."""
     table = Table()
     monkeypatch.setattr(process_payment, "orders", table)
+    monkeypatch.setattr(outcome_writer, "FIRST_BACKOFF_SECONDS", 0)
     return table
 
 
 @pytest.fixture
 def gateway(monkeypatch: pytest.MonkeyPatch) -> Gateway:
-    """The payment gateway that ProcessPayment asks."""
+    """The payment gateway that the functions ask."""
     gateway = Gateway()
-    monkeypatch.setattr(process_payment, "gateway", gateway)
+    for function in (process_payment, recover_orders):
+        monkeypatch.setattr(function, "gateway", gateway)
     return gateway
