@@ -68,9 +68,8 @@ def lambda_handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, 
 async def _settle(order_ids: Sequence[UUID], seconds: float) -> dict[str, int]:
     """Settle a batch. What fails is logged where it fails, and due again at the next run."""
     pending = [order for order in orders.read(order_ids) if order.status is Status.PENDING]
-    deadline_seconds = settings.payment_deadline_seconds
-    settlement = Settlement(orders, gateway, xray, deadline_seconds=deadline_seconds, seconds=seconds, ask_first=True)
-    settling = (settlement.settle(order, queued_at=order.created_at.timestamp()) for order in pending)
+    settlement = Settlement(orders, gateway, xray, settings.payment_deadline_seconds, seconds)
+    settling = (settlement.settle(order, queued_at=order.created_at.timestamp(), ask_first=True) for order in pending)
     results = await asyncio.gather(*settling, return_exceptions=True)
     counts = settlement.close()
     return {

@@ -61,7 +61,7 @@ class OutcomeRefused(Exception):
 
 
 class UnreadableOrder(ValueError):
-    """An item of the table, or its image in the stream, is not a valid order. The message names attributes, no values."""
+    """An item of the table, or its image in the stream, is not a valid order. The message names no values."""
 
 
 class OrderTable:

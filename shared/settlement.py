@@ -71,14 +71,14 @@ class Settlement:
         """
         self._writer.close()
         counts = Counter(order.status for order in self._recorded)
-        names = {Status.PROCESSED: "Processed", Status.DECLINED: "Declined", Status.PENDING: "Deferred"}
-        for status, count in counts.items():
-            metrics.add_metric(name=f"Payments{names[status]}", unit=MetricUnit.Count, value=count)
         for order in self._recorded:
             settled_at = order.processed_at or order.declined_at
             if settled_at:
                 seconds = (settled_at - order.created_at).total_seconds()
                 metrics.add_metric(name="TimeToSettle", unit=MetricUnit.Seconds, value=seconds)
+        metrics.add_metric(name="PaymentsProcessed", unit=MetricUnit.Count, value=counts[Status.PROCESSED])
+        metrics.add_metric(name="PaymentsDeclined", unit=MetricUnit.Count, value=counts[Status.DECLINED])
+        metrics.add_metric(name="PaymentsDeferred", unit=MetricUnit.Count, value=counts[Status.PENDING])
         tracing.send(self._xray, self._segments)
         return counts
 

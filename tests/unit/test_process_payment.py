@@ -1,159 +1,343 @@
 """ProcessPayment, as the stream's event source mapping calls it."""
 
+import asyncio
 import json
+from datetime import timedelta
+from decimal import Decimal
 from io import StringIO
 from typing import Any
+from uuid import UUID
 
 import pytest
-from botocore.exceptions import ConnectTimeoutError
 
 from functions import process_payment
-from shared import settlement
-from shared.order import Status
+from shared import clock, settlement
+from shared.order import Order, Status
+from shared.order_table import TableUnavailable, TableUnreachable
+from shared.payment import Receipt
 from tests.builders import Context, Gateway, Table, a_batch, a_record, an_order
 
+# How often the writer tries a statement that DynamoDB throttles.
+TRIES = 5
 
-def deliver(event: dict[str, Any]) -> list[str]:
-    """Deliver a batch; return the sequence numbers that are reported as failed."""
+
+def deliver(*orders: Order) -> list[str]:
+    """Deliver a batch of orders; return the sequence numbers that are reported as failed."""
+    return deliver_event(a_batch(orders))
+
+
+def deliver_event(event: dict[str, Any]) -> list[str]:
     response = process_payment.lambda_handler(event, Context())
     return sorted((str(failure["itemIdentifier"]) for failure in response["batchItemFailures"]), key=int)
 
 
-def test_an_order_is_charged_its_total_and_processed(table: Table, gateway: Gateway) -> None:
-    order = an_order("699.80")
+def statuses(table: Table, *orders: Order) -> list[Status]:
+    return [table.stored[order.order_id].status for order in orders]
 
-    assert deliver(a_batch([order])) == []
-    assert gateway.asked == [(order.order_id, order.total, "BRL")]
-    assert [(settled.order_id, settled.status) for settled in table.settled] == [(order.order_id, Status.PROCESSED)]
+
+def lines(log: StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in log.getvalue().splitlines()]
+
+
+def test_an_order_is_charged_its_total_in_its_currency_and_processed(table: Table, gateway: Gateway) -> None:
+    order = an_order("699.80").model_copy(update={"currency": "USD"})
+
+    assert deliver(order) == []
+    assert gateway.charges == [(order.order_id, Decimal("699.80"), "USD")]
+    stored = table.stored[order.order_id]
+    assert (stored.status, stored.payment_id) == (Status.PROCESSED, f"payment-{order.order_id}")
+    assert stored.processed_at is not None
 
 
 def test_a_declined_order_is_settled_as_declined(table: Table, gateway: Gateway) -> None:
     order = an_order()
-    gateway.declined.add(order.order_id)
+    gateway.declined = {order.order_id}
 
-    assert deliver(a_batch([order])) == []
-    assert [(settled.status, settled.decline_reason) for settled in table.settled] == [
-        (Status.DECLINED, "insufficient funds")
-    ]
+    assert deliver(order) == []
+    stored = table.stored[order.order_id]
+    assert (stored.status, stored.decline_reason) == (Status.DECLINED, "insufficient funds")
 
 
-def test_an_outage_of_the_gateway_fails_only_its_own_records(table: Table, gateway: Gateway) -> None:
+def test_the_stream_charges_without_asking_first(table: Table, gateway: Gateway) -> None:
+    deliver(an_order())
+
+    assert gateway.searches == []
+    assert len(table.stored) == 1
+
+
+def test_a_payment_that_fails_is_deferred_and_fails_no_record(table: Table, gateway: Gateway) -> None:
     orders = [an_order() for _ in range(5)]
-    gateway.unavailable = {orders[1].order_id, orders[3].order_id}
+    gateway.unavailable = {orders[0].order_id, orders[3].order_id}
+    before = clock.now()
 
-    assert deliver(a_batch(orders)) == ["2", "4"]
-    assert len(table.settled) == 3
-
-
-def test_the_last_payments_failing_do_not_keep_the_others_from_being_recorded(table: Table, gateway: Gateway) -> None:
-    orders = [an_order() for _ in range(3)]
-    gateway.unavailable = {orders[2].order_id}
-
-    assert deliver(a_batch(orders)) == ["3"]
-    assert len(table.settled) == 2
+    assert deliver(*orders) == []
+    assert statuses(table, *orders) == ["PENDING", "PROCESSED", "PROCESSED", "PENDING", "PROCESSED"]
+    deferred = table.stored[orders[0].order_id]
+    assert deferred.attempts == 1
+    assert deferred.due_at is not None
+    assert timedelta(seconds=30) <= deferred.due_at - before < timedelta(seconds=40)
 
 
-@pytest.mark.parametrize("image", [None, {}, {"order_id": {"S": "x"}}, {"order_id": 7}, "text"])
-def test_a_poison_record_fails_alone_and_is_logged(
+def test_one_failing_payment_of_a_thousand_costs_its_neighbours_nothing(table: Table, gateway: Gateway) -> None:
+    orders = [an_order() for _ in range(1000)]
+    gateway.unavailable = {orders[0].order_id}
+
+    assert deliver(*orders) == []
+    assert len(gateway.charges) == 1000
+    assert statuses(table, *orders) == ["PENDING"] + ["PROCESSED"] * 999
+    assert [len(call) for call in table.calls] == [25] * 40
+
+
+def test_a_gateway_that_hangs_defers_its_order_and_keeps_nobody_waiting(
+    table: Table, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, log: StringIO
+) -> None:
+    monkeypatch.setattr(settlement, "GATEWAY_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr("shared.outcome_writer.LINGER_SECONDS", 0.01)
+    hanging, other = an_order(), an_order()
+    gateway.hangs = {hanging.order_id}
+
+    assert deliver(hanging, other) == []
+    assert [[order.order_id for order in call] for call in table.calls] == [[other.order_id], [hanging.order_id]]
+    assert statuses(table, hanging, other) == ["PENDING", "PROCESSED"]
+    assert "no answer within 0.05 s" in log.getvalue()
+
+
+def test_a_fault_in_the_adapter_defers_its_order_without_quoting_it(
+    table: Table, gateway: Gateway, log: StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def charge(**_: object) -> Receipt:
+        raise KeyError("the customer's card number")
+
+    monkeypatch.setattr(gateway, "charge", charge)
+    order = an_order()
+
+    assert deliver(order) == []
+    assert statuses(table, order) == ["PENDING"]
+    failed, _ = lines(log)
+    assert (failed["message"], failed["reason"]) == ("Payment failed", "KeyError")
+    assert "card number" not in log.getvalue()
+
+
+def test_an_order_older_than_the_deadline_is_not_charged(table: Table, gateway: Gateway) -> None:
+    old = an_order().model_copy(update={"created_at": clock.now() - timedelta(days=3)})
+
+    assert deliver(old) == []
+    assert (gateway.charges, gateway.searches) == ([], [old.order_id])
+    assert statuses(table, old) == ["PENDING"]
+
+
+def test_a_gateway_that_never_suspends_still_fills_the_calls(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Immediate(Gateway):
+        async def _answer(self, order_id: UUID) -> None:
+            pass
+
+    monkeypatch.setattr(process_payment, "gateway", Immediate())
+
+    assert deliver(*(an_order() for _ in range(100))) == []
+    assert [len(call) for call in table.calls] == [25] * 4
+
+
+def test_a_client_that_is_bound_to_an_event_loop_serves_every_invocation(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAMBDA_TASK_ROOT", "/var/task")
+    monkeypatch.setattr(process_payment, "gateway", LoopBoundGateway())
+    # The loop that Powertools would keep for the life of the environment.
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    orders = [an_order() for _ in range(2)]
+
+    failed = [deliver(order) for order in orders]
+
+    asyncio.set_event_loop(None)
+    loop.close()
+    assert failed == [[], []]
+    assert statuses(table, *orders) == ["PROCESSED", "PROCESSED"]
+
+
+class LoopBoundGateway(Gateway):
+    """A gateway whose client, opened at the first call, fails in any other event loop: so do HTTP clients' pools."""
+
+    _loop: asyncio.AbstractEventLoop | None = None
+
+    async def _answer(self, order_id: UUID) -> None:
+        await super()._answer(order_id)
+        self._loop = self._loop or asyncio.get_running_loop()
+        if self._loop is not asyncio.get_running_loop():
+            raise RuntimeError("attached to a different loop")
+
+
+@pytest.mark.parametrize("image", [None, {}, {"order_id": {"S": "x"}}, {"order_id": 7}, "text", []])
+def test_a_record_that_is_not_an_order_fails_alone_and_is_logged(
     table: Table, gateway: Gateway, log: StringIO, image: object
 ) -> None:
     event = a_batch([an_order(), an_order(), an_order()])
     event["Records"][1]["dynamodb"]["NewImage"] = image
 
-    assert deliver(event) == ["2"]
-    assert len(table.settled) == len(gateway.asked) == 2
-    assert '"message":"Record is no order"' in log.getvalue()
-    assert '"sequence_number":"2"' in log.getvalue()
+    assert deliver_event(event) == ["2"]
+    assert len(table.stored) == len(gateway.charges) == 2
+    [line] = [line for line in lines(log) if line["level"] == "ERROR"]
+    assert (line["message"], line["sequence_number"]) == ("The record is not a valid order", "2")
+    assert line["reason"]
+
+
+def test_the_log_names_what_is_wrong_with_a_record_but_not_its_values(table: Table, log: StringIO) -> None:
+    event = a_batch([an_order()])
+    event["Records"][0]["dynamodb"]["NewImage"] |= {"currency": {"N": "4711"}, "customer_id": {"L": []}}
+
+    assert deliver_event(event) == ["1"]
+    assert "customer_id (string_type), currency (string_type)" in log.getvalue()
+    assert "4711" not in log.getvalue()
+    assert table.calls == []
 
 
 def test_a_record_without_an_image_fails_alone(table: Table, gateway: Gateway) -> None:
     event = a_batch([an_order(), an_order()])
     del event["Records"][0]["dynamodb"]["NewImage"]
 
-    assert deliver(event) == ["1"]
-    assert len(table.settled) == len(gateway.asked) == 1
+    assert deliver_event(event) == ["1"]
+    assert len(table.stored) == len(gateway.charges) == 1
 
 
-def test_a_batch_of_which_everything_fails_reports_it_all(table: Table, gateway: Gateway) -> None:
+def test_a_record_without_its_time_is_an_order_like_any_other(table: Table) -> None:
     orders = [an_order(), an_order()]
-    gateway.unavailable = {order.order_id for order in orders}
+    event = a_batch(orders)
+    del event["Records"][0]["dynamodb"]["ApproximateCreationDateTime"]
 
-    assert deliver(a_batch(orders)) == ["1", "2"]
-    assert table.calls == []
+    assert deliver_event(event) == []
+    assert statuses(table, *orders) == ["PROCESSED", "PROCESSED"]
 
 
 def test_an_order_that_comes_twice_in_a_batch_is_charged_and_recorded_once(table: Table, gateway: Gateway) -> None:
     order = an_order()
 
-    assert deliver({"Records": [a_record(order, 1), a_record(order, 2)]}) == []
-    assert len(table.settled) == len(gateway.asked) == 1
+    assert deliver_event({"Records": [a_record(order, 1), a_record(order, 2)]}) == []
+    assert len(gateway.charges) == 1
+    assert [len(call) for call in table.calls] == [1]
 
 
-def test_an_order_that_comes_twice_and_fails_fails_twice(table: Table, gateway: Gateway) -> None:
+def test_an_order_that_comes_twice_and_is_not_recorded_fails_twice(table: Table) -> None:
     order = an_order()
-    gateway.unavailable.add(order.order_id)
+    table.throttled[order.order_id] = TRIES
 
-    assert deliver({"Records": [a_record(order, 1), a_record(order, 2)]}) == ["1", "2"]
-    assert table.calls == []
-
-
-def test_a_thousand_orders_are_recorded_in_forty_calls(table: Table, gateway: Gateway) -> None:
-    assert deliver(a_batch([an_order() for _ in range(1000)])) == []
-    assert len(gateway.asked) == 1000
-    assert [len(call) for call in table.calls] == [25] * 40
+    assert deliver_event({"Records": [a_record(order, 1), a_record(order, 2)]}) == ["1", "2"]
 
 
 def test_what_does_not_fill_a_call_is_recorded_too(table: Table, gateway: Gateway) -> None:
-    assert deliver(a_batch([an_order() for _ in range(51)])) == []
+    assert deliver(*(an_order() for _ in range(51))) == []
     assert sorted(len(call) for call in table.calls) == [1, 25, 25]
-    assert len(gateway.asked) == 51
+    assert len(gateway.charges) == 51
 
 
-def test_a_throttled_statement_fails_only_its_record(table: Table, gateway: Gateway) -> None:
+def test_throttled_outcomes_are_recorded_by_a_later_try_without_charging_again(table: Table, gateway: Gateway) -> None:
     orders = [an_order() for _ in range(30)]
-    table.throttled = {orders[4].order_id, orders[27].order_id}
+    table.throttled.update({orders[4].order_id: TRIES - 1, orders[27].order_id: 1})
 
-    assert deliver(a_batch(orders)) == ["5", "28"]
-    assert len(gateway.asked) == 30
-
-
-def test_a_call_that_fails_fails_its_records(table: Table, gateway: Gateway) -> None:
-    table.outage = ConnectTimeoutError(endpoint_url="http://127.0.0.1")
-
-    assert deliver(a_batch([an_order() for _ in range(60)])) == [str(number) for number in range(1, 61)]
-    assert len(gateway.asked) == 60
+    assert deliver(*orders) == []
+    assert statuses(table, *orders) == ["PROCESSED"] * 30
+    assert len(gateway.charges) == 30
 
 
-def test_an_outage_of_the_table_is_waited_for_by_the_calls_under_way_alone(table: Table, gateway: Gateway) -> None:
-    table.outage = ConnectTimeoutError(endpoint_url="http://127.0.0.1")
+def test_an_outcome_that_stays_throttled_fails_its_record_alone(table: Table, log: StringIO) -> None:
+    orders = [an_order() for _ in range(30)]
+    table.throttled[orders[4].order_id] = TRIES
 
-    deliver(a_batch([an_order() for _ in range(1000)]))
-
-    assert len(table.calls) <= 2
-    assert len(gateway.asked) == 1000
-
-
-def test_a_gateway_that_hangs_is_unavailable(
-    table: Table, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, log: StringIO
-) -> None:
-    monkeypatch.setattr(settlement, "GATEWAY_TIMEOUT_SECONDS", 0.01)
-    orders = [an_order(), an_order()]
-    gateway.hangs = {orders[0].order_id}
-
-    assert deliver(a_batch(orders)) == ["1"]
-    assert len(table.settled) == 1
-    assert "GatewayUnavailable: no answer in 0.01 s" in log.getvalue()
+    assert deliver(*orders) == ["5"]
+    assert len(table.stored) == 29
+    [line] = [line for line in lines(log) if line["level"] == "ERROR"]
+    assert (line["message"], line["order_id"]) == ("Outcome not recorded", str(orders[4].order_id))
+    assert line["reason"] == "TableUnavailable: ThrottlingError"
 
 
-def test_the_next_batch_starts_afresh(table: Table, gateway: Gateway) -> None:
+def test_a_throttled_call_is_made_again_and_fails_nobody(table: Table, gateway: Gateway) -> None:
+    table.outages = [TableUnavailable("ThrottlingException")] * (TRIES - 1)
+
+    assert deliver(*(an_order() for _ in range(1000))) == []
+    assert len(gateway.charges) == 1000
+
+
+def test_a_call_that_dynamodb_refuses_fails_its_own_orders_alone(table: Table) -> None:
+    table.outages = [RuntimeError("AccessDenied")]
+
+    assert len(deliver(*(an_order() for _ in range(60)))) == 25
+    assert len(table.stored) == 35
+
+
+def test_no_call_waits_for_a_connection_that_has_failed_before(table: Table, gateway: Gateway) -> None:
+    table.outages = [TableUnreachable("ConnectTimeoutError")] * 1000
+
+    assert len(deliver(*(an_order() for _ in range(1000)))) == 1000
+    assert len(table.calls) <= 2  # those that were under way at the same time
+    assert len(gateway.charges) == 1000
+
+
+def test_what_was_not_recorded_is_recorded_when_it_is_delivered_again(table: Table) -> None:
     order = an_order()
-    gateway.unavailable.add(order.order_id)
-    deliver(a_batch([order]))
+    table.outages = [TableUnreachable("ConnectTimeoutError")]
+    assert deliver(order) == ["1"]
 
+    assert deliver(order) == []
+    assert statuses(table, order) == ["PROCESSED"]
+
+
+def test_no_outcome_is_recorded_when_the_invocation_has_no_time_left(table: Table, log: StringIO) -> None:
+    response = process_payment.lambda_handler(a_batch([an_order()]), Context(remaining_milliseconds=9_000))
+
+    assert response == {"batchItemFailures": [{"itemIdentifier": "1"}]}
+    assert table.calls == []
+    assert "OutOfTime" in log.getvalue()
+
+
+def test_an_outcome_that_another_attempt_recorded_first_is_reported_as_it_is_stored(
+    table: Table, gateway: Gateway, log: StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
+    order, other = an_order(), an_order()
+    table.stored[order.order_id] = order.declined("insufficient funds")
+
+    assert deliver(order, other) == []
+    assert len(gateway.charges) == 2
+    [line, _] = lines(log)
+    assert (line["message"], line["status"]) == ("Another attempt was recorded before", "DECLINED")
+    metrics = json.loads(capsys.readouterr().out)
+    assert metrics["PaymentsProcessed"] == [1.0]
+    assert metrics["PaymentsDeclined"] == [0.0]
+
+
+def test_an_outcome_whose_first_answer_got_lost_counts_as_ours(
+    table: Table, log: StringIO, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = table.record
+
+    def answer_lost_once(outcomes: list[Order]) -> list[Order | Exception]:
+        record(outcomes)
+        # The condition fails at the second try, and the stored order comes back: read from the table, so not the same.
+        return [order.model_copy() if isinstance(order, Order) else order for order in record(outcomes)]
+
+    monkeypatch.setattr(table, "record", answer_lost_once)
+
+    assert deliver(an_order()) == []
+    assert lines(log)[0]["message"] == "Order settled"
+    assert json.loads(capsys.readouterr().out)["PaymentsProcessed"] == [1.0]
+
+
+def test_a_redelivery_after_a_deferral_may_settle_the_order(table: Table, gateway: Gateway) -> None:
+    order = an_order()
+    gateway.unavailable = {order.order_id}
+    deliver(order)
     gateway.unavailable.clear()
 
-    assert deliver(a_batch([order])) == []
-    assert len(table.settled) == 1
+    assert deliver(order) == []
+    assert statuses(table, order) == ["PROCESSED"]
+
+
+def test_a_redelivery_that_fails_again_is_not_counted_as_another_attempt(table: Table, gateway: Gateway) -> None:
+    order = an_order()
+    gateway.unavailable = {order.order_id}
+    deliver(order)
+    first = table.stored[order.order_id]
+
+    assert deliver(order) == []
+    assert table.stored[order.order_id] == first
 
 
 def test_the_metrics_count_what_became_of_the_payments(
@@ -163,24 +347,30 @@ def test_the_metrics_count_what_became_of_the_payments(
     gateway.declined = {orders[0].order_id}
     gateway.unavailable = {orders[1].order_id, orders[2].order_id}
 
-    deliver(a_batch(orders))
+    deliver(*orders)
 
     metrics = json.loads(capsys.readouterr().out)
     assert metrics["PaymentsProcessed"] == [3.0]
     assert metrics["PaymentsDeclined"] == [1.0]
-    assert metrics["PaymentsFailed"] == [2.0]
-    assert 0 <= metrics["StreamLag"][0] < 60
-    assert len(table.settled) == 4
+    assert metrics["PaymentsDeferred"] == [2.0]
+    assert len(metrics["TimeToSettle"]) == 4
+    assert all(0 <= seconds < 60 for seconds in metrics["TimeToSettle"])
+    assert len(table.stored) == 6
 
 
-def test_each_order_has_its_line_in_the_log_without_its_customer(table: Table, gateway: Gateway, log: StringIO) -> None:
-    orders = [an_order(), an_order()]
-    gateway.unavailable = {orders[1].order_id}
+@pytest.mark.usefixtures("table")
+def test_each_order_has_its_line_in_the_log_without_its_customer(gateway: Gateway, log: StringIO) -> None:
+    settled, deferred = an_order(sampled=False), an_order(sampled=False)
+    gateway.unavailable = {deferred.order_id}
 
-    deliver(a_batch(orders))
+    deliver(settled, deferred)
 
-    lines = {line["order_id"]: line for line in map(json.loads, log.getvalue().splitlines())}
-    assert lines[str(orders[0].order_id)]["status"] == "PROCESSED"
-    assert lines[str(orders[1].order_id)]["reason"] == "GatewayUnavailable: no answer"
-    assert "c-42" not in log.getvalue()
-    assert len(table.settled) == 1
+    failed, *others = lines(log)
+    assert (failed["message"], failed["reason"]) == ("Payment failed", "no answer")
+    told = {line["order_id"]: (line["message"], line["status"], line["attempts"]) for line in others}
+    assert told == {
+        str(settled.order_id): ("Order settled", "PROCESSED", 0),
+        str(deferred.order_id): ("Order deferred", "PENDING", 1),
+    }
+    assert {line["trace_id"] for line in others} == {settled.trace_id, deferred.trace_id}
+    assert settled.customer_id not in log.getvalue()

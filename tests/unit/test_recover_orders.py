@@ -1,0 +1,272 @@
+"""RecoverOrders, as its schedule calls it: what is due is settled, and every order comes to an end."""
+
+import asyncio
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from io import StringIO
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from functions import recover_orders
+from shared import clock
+from shared.order import Order, Status
+from shared.order_table import TableUnavailable
+from shared.payment import Declined, Receipt
+from tests.builders import Context, Gateway, Table, an_order
+from tests.unit.test_process_payment import LoopBoundGateway, lines
+
+DEADLINE = timedelta(days=3)
+CLOSING = timedelta(minutes=30)
+
+
+@dataclass
+class RecoverableTable(Table):
+    """A table that lists each of its PENDING orders as due."""
+
+    limits: list[int] = field(default_factory=list)
+
+    def create(self, order: Order) -> Order:
+        self.stored[order.order_id] = order
+        return order
+
+    def oldest_pending(self) -> datetime | None:
+        return min((order.created_at for order in self._pending()), default=None)
+
+    def due(self, now: datetime, grace: timedelta, limit: int) -> list[UUID]:
+        assert (clock.now() - now, grace) < (timedelta(seconds=10), timedelta(seconds=301))
+        self.limits.append(limit)
+        return [order.order_id for order in self._pending()][:limit]
+
+    def read(self, order_ids: Sequence[UUID]) -> Iterator[Order]:
+        return (self.stored[order_id] for order_id in order_ids)
+
+    def _pending(self) -> list[Order]:
+        return [order for order in self.stored.values() if order.status is Status.PENDING]
+
+
+@pytest.fixture
+def table(monkeypatch: pytest.MonkeyPatch) -> RecoverableTable:
+    table = RecoverableTable()
+    monkeypatch.setattr(recover_orders, "orders", table)
+    return table
+
+
+@pytest.fixture(autouse=True)
+def _gateway(gateway: Gateway) -> Gateway:
+    return gateway
+
+
+def recover(milliseconds: int = 60_000) -> dict[str, int]:
+    return dict(recover_orders.lambda_handler({}, Context(remaining_milliseconds=milliseconds)))
+
+
+def an_order_of_age(age: timedelta, **changes: object) -> Order:
+    order = an_order(sampled=False)
+    return order.model_copy(update={"created_at": order.created_at - age, **changes})
+
+
+def test_a_due_order_is_settled(table: RecoverableTable, gateway: Gateway) -> None:
+    order = table.create(an_order())
+
+    assert recover() == {"recovered": 1, "deferred": 0, "failed": 0}
+    assert table.stored[order.order_id].status is Status.PROCESSED
+    assert [charge[0] for charge in gateway.charges] == gateway.searches == [order.order_id]
+
+
+def test_what_the_provider_has_charged_before_is_recorded_and_not_charged_again(
+    table: RecoverableTable, gateway: Gateway
+) -> None:
+    order = table.create(an_order())
+    gateway.receipts[order.order_id] = Receipt("payment-1")
+
+    assert recover()["recovered"] == 1
+    assert (table.stored[order.order_id].payment_id, gateway.charges) == ("payment-1", [])
+
+
+def test_what_the_provider_has_declined_before_is_declined(table: RecoverableTable, gateway: Gateway) -> None:
+    order = table.create(an_order())
+    gateway.receipts[order.order_id] = Declined("card expired")
+
+    assert recover()["recovered"] == 1
+    assert (table.stored[order.order_id].decline_reason, gateway.charges) == ("card expired", [])
+
+
+def test_an_order_whose_payment_fails_again_is_deferred_for_longer(table: RecoverableTable, gateway: Gateway) -> None:
+    order = table.create(an_order_of_age(timedelta(hours=1), attempts=3, due_at=clock.now()))
+    gateway.unavailable = {order.order_id}
+    before = clock.now()
+
+    assert recover() == {"recovered": 0, "deferred": 1, "failed": 0}
+    deferred = table.stored[order.order_id]
+    assert deferred.attempts == 4
+    assert deferred.due_at is not None
+    assert timedelta(minutes=4) <= deferred.due_at - before < timedelta(minutes=5)
+
+
+def test_after_the_deadline_nothing_is_charged_and_nothing_declined_yet(
+    table: RecoverableTable, gateway: Gateway
+) -> None:
+    order = table.create(an_order_of_age(DEADLINE))
+
+    assert recover() == {"recovered": 0, "deferred": 1, "failed": 0}
+    assert (gateway.searches, gateway.charges) == ([order.order_id], [])
+    deferred = table.stored[order.order_id]
+    assert deferred.due_at == order.created_at + DEADLINE + CLOSING
+
+
+def test_an_order_that_was_charged_after_all_is_processed_at_its_end(table: RecoverableTable, gateway: Gateway) -> None:
+    order = table.create(an_order_of_age(DEADLINE + CLOSING))
+    gateway.receipts[order.order_id] = Receipt("payment-1")
+
+    assert recover()["recovered"] == 1
+    assert table.stored[order.order_id].status is Status.PROCESSED
+
+
+def test_an_order_that_was_never_charged_is_declined_at_its_end_with_the_reason(
+    table: RecoverableTable, gateway: Gateway
+) -> None:
+    order = table.create(an_order_of_age(DEADLINE + CLOSING))
+
+    assert recover()["recovered"] == 1
+    declined = table.stored[order.order_id]
+    assert (declined.status, declined.decline_reason) == (Status.DECLINED, "No payment within 72 hours")
+    assert gateway.charges == []
+
+
+def test_an_order_does_not_end_while_the_provider_cannot_be_asked(table: RecoverableTable, gateway: Gateway) -> None:
+    order = table.create(an_order_of_age(DEADLINE + CLOSING, attempts=80))
+    gateway.unavailable = {order.order_id}
+
+    assert recover() == {"recovered": 0, "deferred": 1, "failed": 0}
+    assert table.stored[order.order_id].due_at > clock.now()  # type: ignore[operator]  # it is deferred
+
+
+def test_a_run_that_takes_long_charges_nothing_once_the_deadline_has_passed(
+    table: RecoverableTable, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = table.create(an_order_of_age(DEADLINE - timedelta(seconds=1)))
+    find, now = gateway.find, clock.now
+
+    async def find_slowly(order_id: UUID) -> Receipt | None:
+        monkeypatch.setattr(clock, "now", lambda: now() + timedelta(seconds=2))
+        return await find(order_id)
+
+    monkeypatch.setattr(gateway, "find", find_slowly)
+
+    assert recover() == {"recovered": 0, "deferred": 1, "failed": 0}
+    assert gateway.charges == []
+    assert table.stored[order.order_id].due_at == order.created_at + DEADLINE + CLOSING
+
+
+def test_an_order_that_the_stream_settled_meanwhile_is_left_alone(table: RecoverableTable, gateway: Gateway) -> None:
+    order = table.create(an_order())
+    due = table.due
+
+    def due_then_settled(now: datetime, grace: timedelta, limit: int) -> list[UUID]:
+        listed = due(now, grace, limit)
+        table.create(order.processed("payment-1"))
+        return listed
+
+    table.due = due_then_settled  # type: ignore[method-assign]
+
+    assert recover() == {"recovered": 0, "deferred": 0, "failed": 0}
+    assert gateway.searches == []
+
+
+def test_an_order_that_another_attempt_settles_at_the_same_time_is_not_counted(
+    table: RecoverableTable, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = table.create(an_order())
+    charge = gateway.charge
+
+    async def charged_twice(**payment: Any) -> Receipt:  # noqa: ANN401  # as PaymentGateway.charge has it
+        table.create(order.processed("payment-1"))
+        return await charge(**payment)
+
+    monkeypatch.setattr(gateway, "charge", charged_twice)
+
+    assert recover() == {"recovered": 0, "deferred": 0, "failed": 0}
+
+
+def test_what_is_not_recorded_is_counted_as_failed_and_logged(table: RecoverableTable, log: StringIO) -> None:
+    order = table.create(an_order())
+    table.outages = [RuntimeError("AccessDenied")]
+
+    assert recover() == {"recovered": 0, "deferred": 0, "failed": 1}
+    [line] = lines(log)
+    assert (line["message"], line["order_id"]) == ("Outcome not recorded", str(order.order_id))
+
+
+def test_a_run_settles_its_orders_in_batches(table: RecoverableTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recover_orders, "ORDERS_PER_BATCH", 2)
+    for _ in range(5):
+        table.create(an_order())
+
+    assert recover()["recovered"] == 5
+    assert sorted(len(call) for call in table.calls) == [1, 2, 2]
+    assert table.limits == [20_000]
+
+
+def test_no_batch_starts_that_the_time_left_may_not_suffice_for(table: RecoverableTable) -> None:
+    table.create(an_order())
+
+    assert recover(39_900) == {"recovered": 0, "deferred": 0, "failed": 0}
+    assert recover(40_000)["recovered"] == 1
+
+
+def test_without_pending_orders_the_index_is_read_once(table: RecoverableTable) -> None:
+    assert recover() == {"recovered": 0, "deferred": 0, "failed": 0}
+    assert table.limits == []
+
+
+@pytest.mark.filterwarnings("ignore:No application metrics")  # a run that fails so early has none
+def test_a_table_that_is_unavailable_fails_the_run(table: RecoverableTable) -> None:
+    def unavailable() -> datetime:
+        raise TableUnavailable("ThrottlingException")
+
+    table.oldest_pending = unavailable  # type: ignore[method-assign]
+
+    with pytest.raises(TableUnavailable):
+        recover()
+
+
+def test_a_client_that_is_bound_to_an_event_loop_serves_every_run(
+    table: RecoverableTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAMBDA_TASK_ROOT", "/var/task")
+    monkeypatch.setattr(recover_orders, "gateway", LoopBoundGateway())
+    monkeypatch.setattr(recover_orders, "ORDERS_PER_BATCH", 1)
+    table.create(an_order())
+    table.create(an_order())
+    assert recover()["recovered"] == 2
+
+    table.create(an_order())
+
+    assert recover()["recovered"] == 1
+    assert not asyncio.all_tasks(recover_orders.loop)
+
+
+def test_the_metrics_tell_the_oldest_order_and_what_was_recovered(
+    table: RecoverableTable, gateway: Gateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing = table.create(an_order_of_age(timedelta(minutes=10)))
+    table.create(an_order_of_age(timedelta(minutes=7)))
+    gateway.unavailable = {failing.order_id}
+
+    recover()
+
+    metrics = json.loads(capsys.readouterr().out)
+    assert metrics["OldestPendingOrder"] == [pytest.approx(600, abs=60)]
+    assert metrics["OrdersRecovered"] == [1.0]
+
+
+def test_a_run_without_pending_orders_says_so(table: RecoverableTable, capsys: pytest.CaptureFixture[str]) -> None:
+    recover()
+
+    metrics = json.loads(capsys.readouterr().out)
+    assert (metrics["OldestPendingOrder"], metrics["OrdersRecovered"]) == ([0.0], [0.0])
+    assert table.calls == []
