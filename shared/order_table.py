@@ -12,8 +12,10 @@ import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnection
 from pydantic import ValidationError
 
+from shared import tracing
 from shared.observability import logger
 from shared.order import Order, OrderNotFound, Status, to_timestamp
 
@@ -83,7 +85,7 @@ class OrderTable:
         """Open the connection while Lambda starts the function: the first request then does not wait for TLS."""
         try:
             # The cheapest call: no table, no capacity. Any answer will do; DynamoDB Local does not know the operation.
-            with suppress(ClientError), _translated_errors():
+            with tracing.paused(), suppress(ClientError), _translated_errors():
                 self._client.describe_endpoints()
         except TableUnavailable as error:
             logger.warning("DynamoDB did not answer while the function started", reason=str(error))
@@ -181,7 +183,7 @@ class OrderTable:
                 IndexName="pending-orders",
                 KeyConditionExpression="pending_bucket = :bucket",
                 ExpressionAttributeValues={":bucket": {"S": bucket}, **values},
-                PaginationConfig={"MaxItems": limit, "PageSize": limit},
+                PaginationConfig={} if limit is None else {"MaxItems": limit, "PageSize": limit},
                 **filters,
             )
             with _translated_errors():
@@ -210,7 +212,7 @@ def _translated_errors() -> Iterator[None]:
     """Raise TableUnavailable for what passes by itself. Any other error is a fault of ours, and stays what it is."""
     try:
         yield
-    except HTTPClientError as error:  # no connection, or no answer in time
+    except (NoConnection, HTTPClientError) as error:  # the latter: no answer in time, or not a whole one
         raise TableUnreachable(type(error).__name__) from error
     except ClientError as error:
         code = error.response["Error"]["Code"]

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import boto3
 from aws_lambda_powertools.metrics import MetricUnit
+from aws_xray_sdk import global_sdk_config
 from aws_xray_sdk.core import xray_recorder
 from aws_xray_sdk.core.models.segment import Segment
 from aws_xray_sdk.core.models.traceid import TraceId
@@ -78,6 +79,17 @@ def current_header() -> str | None:
     if subsegment and subsegment.trace_id == header.trace_id:
         header = replace(header, parent_id=subsegment.id)
     return str(header)
+
+
+@contextmanager
+def paused() -> Iterator[None]:
+    """Trace no call of AWS: while Lambda initializes the function there is no trace, and the SDK warns of each call."""
+    enabled = global_sdk_config.sdk_enabled()
+    global_sdk_config.set_sdk_enabled(False)
+    try:
+        yield
+    finally:
+        global_sdk_config.set_sdk_enabled(enabled)
 
 
 @contextmanager

@@ -17,15 +17,13 @@ class DynamoDB(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     requests: list[tuple[str, tuple[str, int]]]
 
-    def do_GET(self) -> None:
-        self.requests.append((self.command, self.client_address))
+    def do_POST(self) -> None:
+        self.requests.append((self.headers["X-Amz-Target"], self.client_address))
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.send_response(200)
         self.send_header("Content-Length", "2")
         self.end_headers()
         self.wfile.write(b"{}")
-
-    do_POST = do_GET  # noqa: N815  # named by BaseHTTPRequestHandler
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -52,7 +50,7 @@ def test_in_lambda_the_first_put_uses_the_connection_that_is_open(
     OrderTable("orders").create(an_order())
 
     (first, connection), (second, same_connection) = requests
-    assert (first, second) == ("GET", "POST")
+    assert (first, second) == ("DynamoDB_20120810.DescribeEndpoints", "DynamoDB_20120810.PutItem")
     assert connection == same_connection
 
 

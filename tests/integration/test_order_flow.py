@@ -80,21 +80,24 @@ def test_an_order_of_402_is_declined(connect_stream: Connect) -> None:
     assert failures == []
 
 
-def test_failed_records_are_delivered_again_until_their_orders_are_settled(
-    orders: OrderTable, gateway: Gateway, connect_stream: Connect
+def test_a_failing_payment_is_deferred_and_its_neighbours_are_settled_without_a_redelivery(
+    client: "DynamoDBClient", orders: OrderTable, gateway: Gateway, connect_stream: Connect
 ) -> None:
     placed = [orders.create(an_order()) for _ in range(40)]
-    gateway.unavailable = {order.order_id for order in placed[::7]}
+    failing = placed[0]
+    gateway.unavailable = {failing.order_id}
 
     with connect_stream() as failures:
-        eventually(lambda: len(gateway.asked) >= len(placed))
-        gateway.unavailable.clear()
-        eventually(lambda: all(status(orders, order) is Status.PROCESSED for order in placed))
+        eventually(lambda: pending(client, orders) == 1)
+        eventually(lambda: orders.get(failing.order_id).attempts == 1)
 
-    assert failures == []
+    deferred = orders.get(failing.order_id)
+    assert (deferred.status, failures) == (Status.PENDING, [])
+    assert deferred.due_at is not None
+    assert len(gateway.charges) == 40
 
 
-def test_a_poison_record_ends_in_the_failure_destination_and_holds_up_nobody(
+def test_a_poison_record_ends_in_the_failure_destination_and_leaves_the_others_alone(
     client: "DynamoDBClient", orders: OrderTable, connect_stream: Connect
 ) -> None:
     before = [orders.create(an_order()) for _ in range(5)]
@@ -110,20 +113,6 @@ def test_a_poison_record_ends_in_the_failure_destination_and_holds_up_nobody(
     assert failure["requestContext"]["condition"] == "RetryAttemptsExhausted"
 
 
-def test_an_order_whose_gateway_stays_away_stays_pending_and_is_reported(
-    client: "DynamoDBClient", orders: OrderTable, gateway: Gateway, connect_stream: Connect
-) -> None:
-    order, other = orders.create(an_order()), orders.create(an_order())
-    gateway.unavailable = {order.order_id}
-
-    with connect_stream() as failures:
-        eventually(lambda: failures)
-        eventually(lambda: status(orders, other) is Status.PROCESSED)
-
-    assert status(orders, order) is Status.PENDING
-    assert pending(client, orders) == 1
-
-
 def test_an_order_that_comes_twice_in_a_batch_is_settled_once(orders: OrderTable, gateway: Gateway) -> None:
     order = orders.create(an_order())
 
@@ -131,7 +120,7 @@ def test_an_order_that_comes_twice_in_a_batch_is_settled_once(orders: OrderTable
 
     assert response == {"batchItemFailures": []}
     assert status(orders, order) is Status.PROCESSED
-    assert len(gateway.asked) == 1
+    assert len(gateway.charges) == 1
 
 
 def test_a_settled_order_that_comes_again_stays_as_it_is(orders: OrderTable, gateway: Gateway) -> None:
@@ -153,7 +142,7 @@ def test_a_record_of_an_order_that_is_gone_fails(orders: OrderTable, gateway: Ga
 
     assert response == {"batchItemFailures": [{"itemIdentifier": "1"}]}
     assert status(orders, known) is Status.PROCESSED
-    assert len(gateway.asked) == 2
+    assert len(gateway.charges) == 2
 
 
 def test_a_batch_of_a_thousand_is_settled_in_forty_calls(
@@ -167,7 +156,7 @@ def test_a_batch_of_a_thousand_is_settled_in_forty_calls(
 
     assert response == {"batchItemFailures": []}
     assert calls == {"BatchExecuteStatement": 40}
-    assert len(gateway.asked) == 1000
+    assert len(gateway.charges) == 1000
     assert pending(client, orders) == 0
 
 
@@ -183,6 +172,7 @@ def test_the_index_lists_what_waits_by_age(client: "DynamoDBClient", orders: Ord
 
     assert listed["order_id"] == {"S": str(order.order_id)}
     assert listed["created_at"] == to_item(order)["created_at"]
+    assert "due_at" not in listed
 
 
 def test_adding_an_order_again_returns_the_stored_one(orders: OrderTable) -> None:
@@ -203,7 +193,7 @@ def test_fifty_concurrent_orders_of_one_key_are_one_order(client: "DynamoDBClien
     with ThreadPoolExecutor(50) as pool:
         added = list(pool.map(add, range(50)))
 
-    assert sum(placed is stored for placed, stored in added) == 1
+    assert sum(placed == stored for placed, stored in added) == 1
     assert {stored.created_at for _, stored in added} == {orders.get(order_id).created_at}
     assert client.scan(TableName=orders.name, Select="COUNT")["Count"] == 1
 

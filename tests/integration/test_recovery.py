@@ -1,19 +1,20 @@
-"""RecoverOrders: what still waits is settled, the oldest first, whatever became of its record in the stream."""
+"""RecoverOrders on the real table: what is due is settled, whatever became of its record in the stream."""
 
-import json
 from datetime import timedelta
 from io import StringIO
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import pytest
 
 from functions import process_payment, recover_orders
+from shared import clock
 from shared.observability import logger
 from shared.order import Order, Status
 from shared.order_table import OrderTable, to_item
+from shared.payment import Receipt
 from tests.builders import Context, Gateway, XRay, a_batch, an_order
-from tests.integration.conftest import Connect
-from tests.integration.test_order_flow import eventually, pending, status
+from tests.integration.test_order_flow import pending, status
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -34,34 +35,58 @@ def an_old_order(minutes: float = 10, *, sampled: bool | None = None) -> Order:
 
 
 def recover(context: Context | None = None) -> dict[str, int]:
-    result: dict[str, int] = recover_orders.lambda_handler({}, context or Context())
-    return result
+    return dict(recover_orders.lambda_handler({}, context or Context()))
 
 
 def test_orders_that_wait_too_long_are_settled_and_younger_ones_left(orders: OrderTable) -> None:
     old, young = [orders.create(an_old_order()) for _ in range(30)], orders.create(an_order())
 
-    assert recover() == {"recovered": 30, "failed": 0}
+    assert recover() == {"recovered": 30, "deferred": 0, "failed": 0}
     assert {status(orders, order) for order in old} == {Status.PROCESSED}
     assert status(orders, young) is Status.PENDING
 
 
-def test_a_second_run_has_nothing_to_do(orders: OrderTable, gateway: Gateway) -> None:
-    orders.create(an_old_order())
-    recover()
+def test_an_order_whose_payment_fails_is_tried_again_when_it_is_due_and_not_before(
+    client: "DynamoDBClient", orders: OrderTable, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = orders.create(an_old_order())
+    gateway.unavailable = {order.order_id}
+    now = clock.now
+    ways = []
+    for seconds in (0, 29, 31, 60, 92):  # due 30 s after the first attempt, 60 s after the second
+        monkeypatch.setattr(clock, "now", lambda seconds=seconds: now() + timedelta(seconds=seconds))
+        ways.append(recover()["deferred"])
+    gateway.unavailable.clear()
+    monkeypatch.setattr(clock, "now", lambda: now() + timedelta(seconds=92 + 121))
 
-    assert recover() == {"recovered": 0, "failed": 0}
-    assert len(gateway.asked) == 1
+    assert ways == [1, 0, 1, 0, 1]
+    assert recover() == {"recovered": 1, "deferred": 0, "failed": 0}
+    settled = orders.get(order.order_id)
+    assert (settled.status, settled.attempts, settled.due_at) == (Status.PROCESSED, 3, None)
+    assert pending(client, orders) == 0
 
 
-def test_pending_orders_are_listed_by_age_over_all_buckets_and_pages(orders: OrderTable) -> None:
-    waiting = [orders.create(an_old_order(minutes)) for minutes in range(250)]
+def test_due_orders_are_listed_over_all_buckets_and_pages_those_first_that_have_been_due_the_longest(
+    orders: OrderTable,
+) -> None:
+    now, grace = clock.now(), timedelta(minutes=5)
+    waiting = [orders.create(an_old_order(minutes)) for minutes in range(250, 0, -1)]
     orders.record([order.processed("payment-1") for order in waiting[:10]])
+    deferred = [order.deferred(now - timedelta(minutes=100, seconds=30)) for order in waiting[10:12]]
+    not_due = [order.deferred(now + timedelta(seconds=1)) for order in waiting[12:14]]
+    orders.record(deferred + not_due)
 
-    assert list(orders.pending()) == waiting[:9:-1]
+    due = orders.due(now, grace, limit=1000)
+
+    never_attempted = [order.order_id for order in waiting[14:-5]]  # the last five are younger than the grace period
+    between = 250 - 14 - 105
+    assert due[:between] == never_attempted[:between]
+    assert set(due[between : between + 2]) == {order.order_id for order in deferred}
+    assert due[between + 2 :] == never_attempted[between:]
+    assert orders.due(now, grace, limit=10) == due[:10]
 
 
-def test_what_cannot_be_read_is_logged_and_holds_up_nobody(
+def test_an_item_that_is_not_an_order_is_logged_and_holds_up_nobody(
     client: "DynamoDBClient", orders: OrderTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = StringIO()
@@ -70,49 +95,9 @@ def test_what_cannot_be_read_is_logged_and_holds_up_nobody(
     client.put_item(TableName=orders.name, Item=to_item(unreadable) | {"currency": {"N": "7"}})
     readable = orders.create(an_old_order(10))
 
-    assert recover() == {"recovered": 1, "failed": 0}
+    assert recover() == {"recovered": 1, "deferred": 0, "failed": 0}
     assert status(orders, readable) is Status.PROCESSED
     assert str(unreadable.order_id) in log.getvalue()
-
-
-def test_an_order_that_fails_again_holds_up_nobody_behind_it(orders: OrderTable, gateway: Gateway) -> None:
-    first, second = orders.create(an_old_order(20)), orders.create(an_old_order(10))
-    gateway.unavailable = {first.order_id}
-
-    assert recover() == {"recovered": 1, "failed": 1}
-    assert (status(orders, first), status(orders, second)) == (Status.PENDING, Status.PROCESSED)
-
-
-def test_a_run_takes_on_the_oldest_and_no_more_than_it_may(orders: OrderTable, monkeypatch: pytest.MonkeyPatch) -> None:
-    waiting = [orders.create(an_old_order(minutes)) for minutes in (30, 20, 10, 15, 25)]
-    monkeypatch.setattr(recover_orders, "ORDERS_PER_BATCH", 2)
-    monkeypatch.setattr(recover_orders, "BATCHES_PER_RUN", 2)
-
-    assert recover() == {"recovered": 4, "failed": 0}
-    assert [order for order in waiting if status(orders, order) is Status.PENDING] == [waiting[2]]
-
-
-def test_a_run_ends_when_its_time_does(orders: OrderTable, monkeypatch: pytest.MonkeyPatch) -> None:
-    for minutes in (30, 20, 10):
-        orders.create(an_old_order(minutes))
-    monkeypatch.setattr(recover_orders, "ORDERS_PER_BATCH", 1)
-
-    assert recover(Context(remaining_milliseconds=24_000)) == {"recovered": 1, "failed": 0}
-
-
-def test_the_metrics_tell_the_oldest_order_and_what_was_recovered(
-    orders: OrderTable, capsys: pytest.CaptureFixture[str]
-) -> None:
-    orders.create(an_old_order(minutes=10))
-    orders.create(an_old_order(minutes=7))
-
-    recover()
-    recover()
-
-    first, second = map(json.loads, capsys.readouterr().out.splitlines())
-    assert first["OldestPendingOrder"] == [pytest.approx(600, abs=60)]
-    assert first["OrdersRecovered"] == [2.0]
-    assert (second["OldestPendingOrder"], second["OrdersRecovered"]) == ([0.0], [0.0])
 
 
 def test_a_recovered_payment_joins_the_orders_trace(orders: OrderTable, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,17 +112,6 @@ def test_a_recovered_payment_joins_the_orders_trace(orders: OrderTable, monkeypa
     assert segment["annotations"] == {"order_id": str(order.order_id), "status": "PROCESSED"}
 
 
-def test_what_the_stream_gave_up_on_is_recovered(orders: OrderTable, gateway: Gateway, connect_stream: Connect) -> None:
-    lost = [orders.create(an_old_order()) for _ in range(3)]
-    gateway.unavailable = {order.order_id for order in lost}
-    with connect_stream() as failures:
-        eventually(lambda: failures)
-    gateway.unavailable.clear()
-
-    assert recover() == {"recovered": 3, "failed": 0}
-    assert {status(orders, order) for order in lost} == {Status.PROCESSED}
-
-
 def test_an_order_that_the_stream_delivers_after_its_recovery_stays_as_it_is(
     client: "DynamoDBClient", orders: OrderTable
 ) -> None:
@@ -149,3 +123,30 @@ def test_an_order_that_the_stream_delivers_after_its_recovery_stays_as_it_is(
 
     assert [orders.get(order.order_id) for order in waiting] == recovered
     assert pending(client, orders) == 0
+
+
+def test_two_runs_at_the_same_time_settle_each_order_once(
+    orders: OrderTable, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = orders.create(an_old_order())
+    find = gateway.find
+
+    async def find_while_the_stream_delivers(order_id: UUID) -> Receipt | None:
+        orders.record([order.processed("payment-1")])
+        return await find(order_id)
+
+    monkeypatch.setattr(gateway, "find", find_while_the_stream_delivers)
+
+    assert recover() == {"recovered": 0, "deferred": 0, "failed": 0}
+    assert orders.get(order.order_id).payment_id == "payment-1"
+
+
+def test_an_attempt_that_another_one_has_overtaken_does_not_put_its_due_time_back(orders: OrderTable) -> None:
+    order = orders.create(an_old_order())
+    first, late = order.deferred(clock.now()), order.deferred(clock.now() + timedelta(hours=1))
+    second = first.deferred(clock.now() + timedelta(minutes=1))
+
+    assert orders.record([first]) == [first]
+    assert orders.record([second]) == [second]
+    assert orders.record([late]) == [second]
+    assert orders.get(order.order_id) == second

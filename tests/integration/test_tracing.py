@@ -86,7 +86,7 @@ def test_each_of_200_concurrent_orders_has_one_tree_with_nobody_elses_work(
             "DynamoDB",
             "dynamodb",
             "order-processor-test",
-            "order-processor-test",
+            "order-processor-test-payment",
             "payment gateway",
             "stream wait",
         ]
@@ -121,4 +121,4 @@ def test_an_outage_of_xray_changes_nothing_for_payments(
 
     assert response == {"batchItemFailures": []}
     assert {orders.get(order.order_id).status for order in created} == {Status.PROCESSED}
-    assert len(gateway.asked) == 60
+    assert len(gateway.charges) == 60
