@@ -1,4 +1,4 @@
-"""Settles now what waits too long for its payment, instead of at the next scheduled run: `npm run recover`."""
+"""Settles the orders whose payment is due now, instead of at the next scheduled run: `npm run recover`."""
 
 import argparse
 import json
@@ -26,22 +26,33 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _recover(options: argparse.Namespace) -> None:
-    recovered = failed = 0
+    recovered = deferred = failed = 0
     with Console(stderr=True).status("Looking for the function …") as progress:
         recover = _deployed(options.stage) if options.stage else _local(options.lambda_port)
         while True:
-            progress.update(f"{recovered} orders recovered; looking for more …")
+            progress.update(f"{_orders(recovered)} recovered; looking for more …")
             try:
                 result = recover({}) or {}
             except FunctionNotInvoked:
                 raise no_local_run(options.lambda_port) from None
             except FunctionError as error:
                 raise CommandFailed(str(error)) from error
-            recovered, failed = recovered + result["recovered"], result["failed"]
-            if not result["recovered"]:
+            recovered, deferred, failed = (
+                recovered + result["recovered"],
+                deferred + result["deferred"],
+                result["failed"],
+            )
+            if not result["recovered"] + result["deferred"]:
                 break
-    left = f"; {failed} could not be, and are tried again at the next run" if failed else ""
-    print(f"{recovered} orders recovered{left}.")
+    print(f"{_orders(recovered)} recovered.")
+    if deferred:
+        print(f"{_orders(deferred)} could not be paid: each is tried again when it is due (see `due_at`).")
+    if failed:
+        print(f"{_orders(failed)} could not be recorded: each is tried again at the next run.")
+
+
+def _orders(count: int) -> str:
+    return "1 order" if count == 1 else f"{count} orders"
 
 
 def _local(port: int) -> Invoke:

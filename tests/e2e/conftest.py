@@ -8,11 +8,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, TYPE_CHECKING, cast
 
+import boto3
 import pytest
 
 from local.ports import free_port
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 ROOT = Path(__file__).parents[2]
 READY_SECONDS = 120
@@ -34,7 +38,7 @@ class Service:
     def __init__(self, *more_options: str) -> None:
         ports = {name: free_port() for name in ("--port", "--lambda-port", "--dynamodb-port", "--xray-port")}
         options = [*(word for name, port in ports.items() for word in (name, str(port))), *more_options]
-        self.port, self.lambda_port, _, self.xray_port = map(str, ports.values())
+        self.port, self.lambda_port, self.dynamodb_port, self.xray_port = map(str, ports.values())
         self.base_url = f"http://127.0.0.1:{self.port}"
         self.lines: list[str] = []
         self.greeting: list[str] = []
@@ -55,6 +59,10 @@ class Service:
         """Wait for the command that the last line offers."""
         assert self._is_ready.wait(READY_SECONDS), f"not ready in {READY_SECONDS} s: {self.lines}"
         assert self.process.poll() is None, self.lines
+
+    def dynamodb(self) -> "DynamoDBClient":
+        """Return a client of its DynamoDB Local."""
+        return boto3.client("dynamodb", endpoint_url=f"http://127.0.0.1:{self.dynamodb_port}")
 
     def family(self) -> dict[int, str]:
         """The processes that it started, and theirs."""

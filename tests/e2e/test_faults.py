@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 import requests
 
-from tests.builders import VALID
+from tests.builders import VALID, an_item
 from tests.e2e.conftest import Service, npm_start
 
 LIMIT_SECONDS = 120
 
 
-def post(service: Service) -> str:
-    created = requests.post(f"{service.base_url}/orders", json=VALID, timeout=LIMIT_SECONDS)
+def post(service: Service, body: dict[str, Any] = VALID) -> str:
+    created = requests.post(f"{service.base_url}/orders", json=body, timeout=LIMIT_SECONDS)
     assert created.status_code == 201, created.text
     return str(created.json()["order_id"])
 
@@ -68,6 +68,19 @@ def test_after_a_crash_the_next_start_settles_what_was_under_way(tmp_path: Path,
         order_ids += [post(service) for _ in range(5)]
 
         assert_all_settled(service, order_ids)
+
+
+def test_a_payment_that_fails_holds_up_nobody_and_is_seen_with_its_attempts(service: Service) -> None:
+    body = {**VALID, "items": [an_item(quantity=1, unit_price="503.00")]}
+    failing = post(service, body)
+    with ThreadPoolExecutor(4) as clients:
+        order_ids = list(clients.map(lambda _: post(service), range(40)))
+
+    assert_all_settled(service, order_ids)
+    order = get(service, failing)
+    assert (order["status"], order["attempts"]) == ("PENDING", 1)
+    assert "due_at" in order
+    assert not [line for line in service.lines if "Another attempt" in line]  # nothing was delivered again
 
 
 def test_five_hundred_orders_at_once_are_all_settled_and_none_given_up(service: Service) -> None:

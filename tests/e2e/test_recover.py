@@ -2,10 +2,15 @@
 
 import subprocess
 import sys
+from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 
 from local.ports import free_port
+from shared.order import Status
+from shared.order_table import OrderTable, to_item
+from tests.builders import an_order
 from tests.e2e.conftest import ROOT, Service
 
 LIMIT_SECONDS = 60
@@ -16,10 +21,24 @@ def recover(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
 
 
-def test_it_recovers_the_local_runs_orders(service: Service) -> None:
+def test_it_recovers_an_order_that_the_stream_does_not_deliver(service: Service) -> None:
+    orders = OrderTable("order-processor-dev-orders", service.dynamodb())
+    order = an_order()
+    old = order.model_copy(update={"created_at": order.created_at - timedelta(minutes=10)})
+    failing = old.model_copy(update={"order_id": uuid4(), "items": an_order("503.00").items})
+    for waiting in (old, failing):
+        orders.create(waiting.processed("payment-1"))  # the stream delivers neither a settled order nor a change
+        service.dynamodb().put_item(TableName=orders.name, Item=to_item(waiting))
+
     done = recover("--lambda-port", service.lambda_port)
 
-    assert (done.returncode, done.stdout) == (0, "0 orders recovered.\n"), done.stderr
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "1 order recovered.",
+        "1 order could not be paid: each is tried again when it is due (see `due_at`).",
+    ]
+    assert orders.get(old.order_id).status is Status.PROCESSED
+    assert orders.get(failing.order_id).attempts == 1
 
 
 def test_no_local_run_is_one_line() -> None:
