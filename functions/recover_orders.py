@@ -25,9 +25,9 @@ from shared.settlement import Settlement
 
 ORDERS_PER_RUN = 20_000
 ORDERS_PER_BATCH = 1_000
-# The time left when a batch may start: 10 s to ask the gateway + 10 s to charge + 10 s to record + 10 s that
+# The time left when a batch may start: 10 s to ask the gateway + 10 s to charge + 10 s to record + 11 s that
 # shared/outcome_writer.py reserves.
-BATCH_SECONDS = 40
+BATCH_SECONDS = 41
 
 settings = load_settings(RecoverySettings)
 orders = OrderTable(settings.orders_table)

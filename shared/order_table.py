@@ -29,7 +29,7 @@ STATEMENTS_PER_CALL = 25
 KEYS_PER_CALL = 100
 BUCKETS = "0123456789abcdef"
 
-# Two tries of at most 3 s each (1 s to connect, 2 s to answer) stay within the API functions' 10 s.
+# Two tries of at most 3 s (1 s to connect, 2 s to answer), up to 1 s apart: within the API functions' 10 s.
 CONFIG = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
 
 # Errors that pass by themselves, of a call ("Error handling with DynamoDB") and of a statement ("BatchStatementError").

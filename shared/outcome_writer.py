@@ -15,9 +15,9 @@ LINGER_SECONDS = 0.2
 # Tries of an outcome that DynamoDB throttles. The waits between them add up to at most 0.1 + 0.2 + 0.4 + 0.8 = 1.5 s.
 TRIES = 5
 FIRST_BACKOFF_SECONDS = 0.1
-# What is left of the invocation's time when the last call starts: 6 s for the call (shared/order_table.py: two tries of
-# 3 s), 3 s for the traces (shared/tracing.py), 1 s for everything else.
-RESERVED_SECONDS = 10
+# What is left of the invocation's time when the last call starts: 7 s for the call (shared/order_table.py: two tries of
+# 3 s and up to 1 s between them), 3 s for the traces (shared/tracing.py), 1 s for everything else.
+RESERVED_SECONDS = 11
 
 
 class Outcomes(Protocol):

@@ -31,7 +31,7 @@ class RetrySchedule:
 
     def next_attempt_at(self, order: Order, now: datetime) -> datetime:
         """Return when to try again after an attempt that failed now: never between the deadline and the order's end."""
-        backoff = min(FIRST_RETRY * 2 ** min(order.attempts, 10), LONGEST_RETRY)
+        backoff = min(FIRST_RETRY * (1 << min(order.attempts, 10)), LONGEST_RETRY)
         next_attempt_at = now + backoff
         if next_attempt_at < order.created_at + self.deadline:
             return next_attempt_at

@@ -16,7 +16,9 @@ from shared.order_table import TableUnavailable, to_item
 from shared.payment import Declined, GatewayUnavailable, Receipt
 from tests.xray_documents import validated
 
-VALID = {"customer_id": "c-42", "currency": "BRL", "items": [{"sku": "KB-75", "quantity": 2, "unit_price": "349.90"}]}
+AN_ITEM = {"sku": "KB-75", "quantity": 2, "unit_price": "349.90"}
+# The customer's id is in no hexadecimal text, so that a test can look for it in what is logged.
+VALID = {"customer_id": "customer-42", "currency": "BRL", "items": [AN_ITEM]}
 
 
 @dataclass
@@ -34,7 +36,7 @@ class Context:
 
 
 def an_item(**changes: object) -> dict[str, Any]:
-    return {"sku": "KB-75", "quantity": 2, "unit_price": "349.90", **changes}
+    return {**AN_ITEM, **changes}
 
 
 def an_order(total: str = "699.80", *, sampled: bool | None = None) -> Order:

@@ -10,7 +10,7 @@ from pytest_socket import disable_socket
 
 from functions import process_payment, recover_orders
 from shared import outcome_writer
-from shared.observability import logger
+from shared.observability import logger, tracer
 from shared.order_table import OrderTable
 from tests.builders import Gateway, Table
 
@@ -27,6 +27,14 @@ def log(monkeypatch: pytest.MonkeyPatch) -> StringIO:
     # Powertools' handler keeps the stdout of its import, which is not pytest's.
     monkeypatch.setattr(logger.registered_handler, "stream", stream)
     return stream
+
+
+@pytest.fixture
+def annotations(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """What the service annotates the invocation's trace with."""
+    annotations: dict[str, object] = {}
+    monkeypatch.setattr(tracer, "put_annotation", lambda key, value: annotations.update({key: value}))
+    return annotations
 
 
 @pytest.fixture(scope="session")

@@ -7,11 +7,12 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from botocore.exceptions import ClientError, ConnectTimeoutError
+from botocore.exceptions import ClientError, ParamValidationError
 
 from functions import create_order, get_order
 from shared.order import Order
-from shared.order_table import OrderTable, to_item
+from shared.order_table import OrderTable, TableUnavailable, UnreadableOrder, to_item
+from shared.tracing import HEADER_VARIABLE
 from tests.builders import VALID, Context, a_request, an_item, an_order
 
 
@@ -40,6 +41,10 @@ def post(body: object, **changes: object) -> Response:
 
 def get(order_id: object) -> Response:
     return Response(get_order.lambda_handler(a_request("GET", f"/orders/{order_id}"), Context()))
+
+
+def log_lines(log: StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in log.getvalue().splitlines()]
 
 
 def test_a_valid_order_is_created_pending() -> None:
@@ -193,39 +198,58 @@ def test_a_settled_order_tells_what_became_of_it(orders: OrderTable) -> None:
     assert "declined_at" not in body
 
 
-OUTAGES = [
-    ClientError({"Error": {"Code": "ProvisionedThroughputExceededException", "Message": "slow down"}}, "PutItem"),
-    ClientError({"Error": {"Code": "ResourceNotFoundException", "Message": "no table"}}, "PutItem"),
-    ConnectTimeoutError(endpoint_url="http://127.0.0.1"),
-]
+SAME_KEY = "Repeat the request with the same Idempotency-Key: it creates no second order."
 
 
-@pytest.mark.parametrize("outage", OUTAGES, ids=lambda outage: type(outage).__name__)
-def test_a_table_that_does_not_answer_is_said_to_be_temporary(
-    orders: OrderTable, monkeypatch: pytest.MonkeyPatch, outage: Exception
+def fail(monkeypatch: pytest.MonkeyPatch, orders: OrderTable, error: Exception) -> None:
+    """Let the table's calls fail."""
+
+    def call(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(orders, "create", call)
+    monkeypatch.setattr(orders, "get", call)
+
+
+def test_an_outage_that_passes_by_itself_is_said_to_be_temporary(
+    orders: OrderTable, monkeypatch: pytest.MonkeyPatch, log: StringIO
 ) -> None:
-    def fail(_: object) -> None:
-        raise outage
-
-    monkeypatch.setattr(orders, "create", fail)
-    monkeypatch.setattr(orders, "get", fail)
+    fail(monkeypatch, orders, TableUnavailable("ThrottlingException"))
 
     for response in (post(VALID), get(uuid4())):
         assert (response.status, response.headers["Retry-After"]) == (503, "2")
+        assert response.headers["Content-Type"] == "application/problem+json"
+        assert response.body["detail"] == f"The service is unavailable for the moment. Wait 2 seconds. {SAME_KEY}"
+    line = log_lines(log)[0]
+    assert (line["level"], line["message"]) == ("ERROR", "DynamoDB is unavailable")
+    assert line["reason"] == "ThrottlingException"
 
 
-def test_a_fault_of_ours_is_a_problem_too_and_tells_nothing(
-    orders: OrderTable, monkeypatch: pytest.MonkeyPatch
+FAULTS = [
+    ClientError({"Error": {"Code": "AccessDeniedException", "Message": "a secret"}}, "PutItem"),
+    ClientError({"Error": {"Code": "ResourceNotFoundException", "Message": "a secret"}}, "PutItem"),
+    ParamValidationError(report="a secret"),
+    UnreadableOrder("a secret"),
+]
+
+
+@pytest.mark.parametrize("error", FAULTS, ids=lambda error: type(error).__name__)
+def test_a_fault_of_ours_is_logged_and_tells_nothing(
+    orders: OrderTable, monkeypatch: pytest.MonkeyPatch, log: StringIO, error: Exception
 ) -> None:
-    def fail(_: object) -> None:
-        raise RuntimeError("secret")
+    fail(monkeypatch, orders, error)
 
-    monkeypatch.setattr(orders, "get", fail)
-
-    response = get(uuid4())
-
-    assert (response.status, response.headers["Content-Type"]) == (500, "application/problem+json")
-    assert "secret" not in json.dumps(response.body)
+    for response in (post(VALID), get(uuid4())):
+        assert (response.status, response.headers["Content-Type"]) == (500, "application/problem+json")
+        assert "Retry-After" not in response.headers
+        assert response.body == {
+            "title": "Internal Server Error",
+            "status": 500,
+            "detail": f"The service failed, and logged the fault. {SAME_KEY}",
+        }
+    line = log_lines(log)[0]
+    assert (line["level"], line["message"]) == ("ERROR", "Unexpected error")
+    assert "a secret" in line["exception"]
 
 
 def test_a_retried_put_never_sets_a_settled_order_back(orders: OrderTable) -> None:
@@ -254,13 +278,28 @@ def test_a_replayed_key_is_answered_with_the_first_order_as_it_is_now(orders: Or
     assert second.body == first.body | {name: second.body[name] for name in ("status", "payment_id", "processed_at")}
 
 
-def test_a_replayed_key_with_other_content_is_refused() -> None:
-    keyed("other content")
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"customer_id": "c-43"},
+        {"currency": "USD"},
+        {"items": [an_item(), an_item()]},
+        {"items": [an_item(sku="KB-76")]},
+        {"items": [an_item(quantity=3)]},
+        {"items": [an_item(unit_price="349.91")]},
+    ],
+    ids=str,
+)
+def test_a_replayed_key_with_other_content_is_refused(change: dict[str, Any]) -> None:
+    key = str(uuid4())
+    keyed(key)
 
-    response = keyed("other content", {**VALID, "customer_id": "c-43"})
+    response = keyed(key, {**VALID, **change})
 
     assert (response.status, response.headers["Content-Type"]) == (422, "application/problem+json")
-    assert "Idempotency-Key" in response.body["detail"]
+    assert response.body["detail"] == (
+        "This Idempotency-Key was used for an order with other content; use a new key for a new order."
+    )
 
 
 def test_the_same_content_in_other_words_is_a_replay() -> None:
@@ -301,11 +340,43 @@ def test_every_answer_has_the_security_headers() -> None:
         assert response.headers["Strict-Transport-Security"].startswith("max-age=")
 
 
-def test_the_log_tells_the_order_but_not_the_customer(log: StringIO) -> None:
+def test_the_log_tells_the_order_and_its_request_but_not_the_customer(
+    log: StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(HEADER_VARIABLE, "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0")
+
+    responses = [keyed("logged"), keyed("logged")]
+
+    lines = log_lines(log)
+    assert [line["message"] for line in lines] == ["Order created", "Order replayed"]
+    for line, response in zip(lines, responses, strict=True):
+        assert (line["level"], line["order_id"]) == ("INFO", response.body["order_id"])
+        assert line["trace_id"] == response.body["trace_id"] == "1-5759e988-bd862e3fe1be46a994272793"
+        assert line["correlation_id"] == "r-1"
+    assert responses[0].body["customer_id"] not in log.getvalue()
+
+
+def test_a_request_is_found_in_xray_by_its_order(annotations: dict[str, object]) -> None:
     order_id = post(VALID).body["order_id"]
 
-    assert order_id in log.getvalue()
-    assert "c-42" not in log.getvalue()
+    assert annotations == {"order_id": order_id, "status": "PENDING"}
+
+
+def test_an_order_whose_first_put_was_answered_late_is_created(
+    orders: OrderTable, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put = orders.create
+
+    def put_twice(order: Order) -> Order:
+        put(order)
+        return put(order)
+
+    monkeypatch.setattr(orders, "create", put_twice)
+
+    response = keyed("answered late")
+
+    assert (response.status, "Idempotent-Replayed" in response.headers) == (201, False)
+    assert json.loads(capsys.readouterr().out)["OrdersCreated"] == [1]
 
 
 @pytest.mark.parametrize(("body", "created"), [(VALID, 1), ({}, 0)])
@@ -314,4 +385,14 @@ def test_the_metrics_count_the_created_orders(
 ) -> None:
     post(body)
 
-    assert json.loads(capsys.readouterr().out)["OrdersCreated"] == [created]
+    metrics = json.loads(capsys.readouterr().out)
+    assert metrics["OrdersCreated"] == [created]
+    [directive] = metrics["_aws"]["CloudWatchMetrics"]
+    assert directive["Metrics"] == [{"Name": "OrdersCreated", "Unit": "Count"}]
+
+
+@pytest.mark.parametrize("path", ["/orders", "/orders/"])
+def test_the_location_is_the_path_of_the_order(path: str) -> None:
+    response = Response(create_order.lambda_handler(a_request("POST", path, VALID), Context()))
+
+    assert response.headers["Location"] == f"/dev/orders/{response.body['order_id']}"

@@ -1,22 +1,24 @@
 """The rules of the order: what is accepted, what it costs, and that the table gives back what it got."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from shared.order import Item, NewOrder, Order, Status
+from shared import clock
+from shared.order import Item, NewItem, NewOrder, Order, Status, idempotent_order_id, to_timestamp
 from shared.order_table import UnreadableOrder, to_item, to_order
 from tests.builders import VALID, an_item, an_order
 
 amounts = st.decimals(min_value="0.01", max_value="9999999999.99", places=2)
 skus = st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=64)
-items = st.builds(Item, sku=skus, quantity=st.integers(1, 10_000), unit_price=amounts)
+items = st.builds(NewItem, sku=skus, quantity=st.integers(1, 10_000), unit_price=amounts)
 new_orders = st.builds(
     NewOrder,
     customer_id=st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True),
@@ -76,9 +78,11 @@ def test_a_sku_with_control_characters_or_of_another_length_or_type_is_refused(s
         accept_item(sku=sku)
 
 
-@pytest.mark.parametrize("quantity", [1, 10_000])
-def test_a_quantity_of_1_to_10000_is_accepted(quantity: int) -> None:
-    assert accept_item(quantity=quantity).items[0].quantity == quantity
+@pytest.mark.parametrize("quantity", [1, 10_000, Decimal("2.0"), Decimal("1E+4")])
+def test_a_quantity_of_1_to_10000_is_accepted(quantity: int | Decimal) -> None:
+    accepted = accept_item(quantity=quantity).items[0].quantity
+
+    assert (type(accepted), accepted) == (int, quantity)
 
 
 @pytest.mark.parametrize("quantity", [0, -1, 10_001, 10**30, "2", True, None, Decimal("1.5"), Decimal("1E+999999")])
@@ -110,6 +114,17 @@ def test_a_unit_price_is_text_or_a_number_and_stays_exact(unit_price: object, ex
 def test_text_that_is_no_amount_is_refused(unit_price: str) -> None:
     with pytest.raises(ValidationError):
         accept_item(unit_price=unit_price)
+
+
+def test_what_an_amount_looks_like_is_said() -> None:
+    with pytest.raises(ValidationError) as raised:
+        accept_item(unit_price="1.005")
+
+    [fault] = raised.value.errors()
+    assert (fault["type"], fault["loc"]) == ("amount", ("items", 0, "unit_price"))
+    assert fault["msg"] == (
+        'Input should be an amount such as "349.90": up to 10 digits, then up to 2 decimals after a point'
+    )
 
 
 @pytest.mark.parametrize(
@@ -172,26 +187,102 @@ def test_times_are_shown_in_utc_with_milliseconds_and_sort_as_text(time: datetim
     assert abs((datetime.fromisoformat(shown) - time).total_seconds()) < 0.001
 
 
-def test_a_new_order_is_pending_and_in_the_index_of_what_waits() -> None:
-    order = an_order()
+def test_a_time_of_another_zone_is_shown_in_utc() -> None:
+    brasilia = timezone(timedelta(hours=-3))
 
-    assert order.status is Status.PENDING
-    assert to_item(order)["pending_bucket"] == {"S": str(order.order_id)[0]}
+    assert to_timestamp(datetime(2026, 11, 24, 4, 4, 28, 123_000, brasilia)) == "2026-11-24T07:04:28.123Z"
 
 
-def test_a_processed_order_tells_its_payment_and_waits_no_more() -> None:
-    order = an_order().processed("payment-1")
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> datetime:
+    """The time as the service reads it, from a system clock that counts microseconds."""
 
-    assert (order.status, order.payment_id, order.declined_at) == (Status.PROCESSED, "payment-1", None)
-    assert order.processed_at is not None
+    class SystemClock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return cls(2026, 11, 25, 12, 0, 0, 123_999, tz)
+
+    monkeypatch.setattr(clock, "datetime", SystemClock)
+    return datetime(2026, 11, 25, 12, 0, 0, 123_000, UTC)
+
+
+def test_a_new_order_is_pending_and_in_the_index_of_what_waits(now: datetime) -> None:
+    new_order = accept(currency="USD")
+
+    order = Order.place(new_order, UUID(int=7), "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1")
+
+    assert order.model_dump(exclude_none=True) == {
+        **new_order.model_dump(),
+        "order_id": UUID(int=7),
+        "status": Status.PENDING,
+        "created_at": now,
+        "total": Decimal("699.80"),
+        "trace_id": "1-5759e988-bd862e3fe1be46a994272793",
+    }
+    assert order.trace_header == "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1"
+    assert to_item(order)["pending_bucket"] == {"S": "0"}
+
+
+def test_an_order_has_a_new_id_unless_one_is_given() -> None:
+    assert an_order().order_id != an_order().order_id
+    assert an_order().order_id.version == 4
+
+
+def test_a_processed_order_tells_its_payment_and_waits_no_more(now: datetime) -> None:
+    placed = an_order()
+
+    order = placed.deferred(now).processed("payment-1")
+
+    settled = {"status": Status.PROCESSED, "processed_at": now, "payment_id": "payment-1"}
+    assert order == placed.model_copy(update={**settled, "attempts": 1})
     assert "pending_bucket" not in to_item(order)
 
 
-def test_a_declined_order_tells_the_reason() -> None:
-    order = an_order().declined("insufficient funds")
+def test_a_declined_order_tells_the_reason_and_waits_no_more(now: datetime) -> None:
+    placed = an_order()
 
-    assert (order.status, order.decline_reason, order.processed_at) == (Status.DECLINED, "insufficient funds", None)
-    assert order.declined_at is not None
+    order = placed.deferred(now).declined("insufficient funds")
+
+    settled = {"status": Status.DECLINED, "declined_at": now, "decline_reason": "insufficient funds"}
+    assert order == placed.model_copy(update={**settled, "attempts": 1})
+    assert "pending_bucket" not in to_item(order)
+
+
+def test_a_deferred_order_is_pending_and_tells_when_it_is_tried_again(now: datetime) -> None:
+    placed = an_order()
+
+    order = placed.deferred(now).deferred(now + timedelta(seconds=60))
+
+    assert order == placed.model_copy(update={"attempts": 2, "due_at": now + timedelta(seconds=60)})
+    assert to_item(order)["pending_bucket"] == {"S": str(order.order_id)[0]}
+    assert to_order(to_item(order)) == order
+
+
+def test_attempts_are_shown_only_when_one_has_failed() -> None:
+    order = an_order()
+
+    assert "attempts" not in json.loads(order.model_dump_json())
+    assert json.loads(order.deferred(order.created_at).model_dump_json())["attempts"] == 1
+
+
+def test_an_order_that_was_stored_under_looser_rules_is_readable() -> None:
+    stored = {
+        **to_item(an_order()),
+        "customer_id": {"S": "a b"},
+        "currency": {"S": "reais"},
+        "items": {"L": [{"M": {"sku": {"S": ""}, "quantity": {"N": "99999"}, "unit_price": {"S": "0.001"}}}]},
+        "coupon": {"S": "a member that is no more"},
+    }
+
+    order = to_order(stored)
+
+    assert (order.customer_id, order.currency) == ("a b", "reais")
+    assert order.items == [Item(sku="", quantity=99_999, unit_price=Decimal("0.001"))]
+
+
+def test_an_idempotency_key_names_the_same_order_for_ever() -> None:
+    assert idempotent_order_id("caller-1", "key") == UUID("c31cd926-419e-5c42-9a32-d69377a765f2")
+    assert idempotent_order_id("caller-2", "key") != idempotent_order_id("caller-1", "key")
 
 
 @pytest.mark.parametrize(
@@ -209,3 +300,19 @@ def test_a_declined_order_tells_the_reason() -> None:
 def test_an_item_that_is_no_order_is_unreadable(change: dict[str, Any]) -> None:
     with pytest.raises(UnreadableOrder):
         to_order({**to_item(an_order()), **change})
+
+
+def test_what_is_unreadable_is_named_without_its_value() -> None:
+    item = {**to_item(an_order()), "status": {"S": "Ada"}, "items": {"L": [{"M": {}}]}}
+
+    with pytest.raises(UnreadableOrder) as raised:
+        to_order(item)
+
+    assert str(raised.value) == (
+        "items.0.sku (missing), items.0.quantity (missing), items.0.unit_price (missing), status (enum)"
+    )
+
+
+def test_what_is_not_dynamodbs_json_is_named_by_its_error() -> None:
+    with pytest.raises(UnreadableOrder, match=r"^TypeError$"):
+        to_order({**to_item(an_order()), "customer_id": {"X": "1"}})

@@ -214,8 +214,8 @@ def test_a_run_settles_its_orders_in_batches(table: RecoverableTable, monkeypatc
 def test_no_batch_starts_that_the_time_left_may_not_suffice_for(table: RecoverableTable) -> None:
     table.create(an_order())
 
-    assert recover(39_900) == {"recovered": 0, "deferred": 0, "failed": 0}
-    assert recover(40_000)["recovered"] == 1
+    assert recover(40_900) == {"recovered": 0, "deferred": 0, "failed": 0}
+    assert recover(41_000)["recovered"] == 1
 
 
 def test_without_pending_orders_the_index_is_read_once(table: RecoverableTable) -> None:

@@ -1,32 +1,90 @@
-"""The environment is read whole, and what is wrong with it is named."""
+"""The functions' environment is read into typed settings, and what is wrong with it is named."""
+
+import os
+import traceback
 
 import pytest
 
-from shared.settings import SettingsError, load_settings
+from shared.settings import PaymentSettings, RecoverySettings, SettingsError, TableSettings, load_settings
+
+ENVIRONMENT = {
+    "ORDERS_TABLE": "order-processor-dev-orders",
+    "PAYMENT_DELAY_SECONDS": "2",
+    "PAYMENT_DEADLINE_SECONDS": "259200",
+    "RECOVERY_GRACE_SECONDS": "300",
+}
 
 
-def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ORDERS_TABLE", "order-processor-dev-orders")
-    monkeypatch.setenv("PAYMENT_DELAY_SECONDS", "2")
-
-    settings = load_settings()
-
-    assert (settings.orders_table, settings.payment_delay_seconds) == ("order-processor-dev-orders", 2.0)
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
 
 
-def test_every_missing_variable_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("ORDERS_TABLE")
-    monkeypatch.delenv("PAYMENT_DELAY_SECONDS")
+def test_the_environment_is_read() -> None:
+    assert load_settings(RecoverySettings).model_dump() == {
+        "orders_table": "order-processor-dev-orders",
+        "payment_delay_seconds": 2.0,
+        "payment_deadline_seconds": 259_200.0,
+        "recovery_grace_seconds": 300.0,
+    }
 
-    with pytest.raises(SettingsError, match=r"^[^\n]*ORDERS_TABLE[^\n]*PAYMENT_DELAY_SECONDS[^\n]*$"):
-        load_settings()
+
+@pytest.mark.parametrize(("model", "variables"), [(TableSettings, 1), (PaymentSettings, 3), (RecoverySettings, 4)])
+def test_a_function_needs_the_variables_that_it_uses_and_no_others(
+    monkeypatch: pytest.MonkeyPatch, model: type[TableSettings], variables: int
+) -> None:
+    used, others = list(ENVIRONMENT)[:variables], list(ENVIRONMENT)[variables:]
+    for name in others:
+        monkeypatch.delenv(name)
+    assert load_settings(model)
+
+    for name in used:
+        monkeypatch.delenv(name)
+    with pytest.raises(SettingsError) as raised:
+        load_settings(model)
+    assert str(raised.value) == "Correct the function's environment variables: " + "; ".join(
+        f"{name}: Field required" for name in used
+    )
 
 
-@pytest.mark.parametrize("delay", ["soon", "-1", "3600", "nan"])
-def test_a_wrong_delay_is_named_but_not_shown(monkeypatch: pytest.MonkeyPatch, delay: str) -> None:
-    monkeypatch.setenv("PAYMENT_DELAY_SECONDS", delay)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ORDERS_TABLE", ""),
+        ("PAYMENT_DELAY_SECONDS", "-0.1"),
+        ("PAYMENT_DELAY_SECONDS", "5.1"),
+        ("PAYMENT_DELAY_SECONDS", "nan"),
+        ("PAYMENT_DEADLINE_SECONDS", "0"),
+        ("RECOVERY_GRACE_SECONDS", "-1"),
+    ],
+)
+def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
 
-    with pytest.raises(SettingsError, match="PAYMENT_DELAY_SECONDS") as raised:
-        load_settings()
+    with pytest.raises(SettingsError, match=f"^Correct the function's environment variables: {name}: "):
+        load_settings(RecoverySettings)
 
-    assert delay not in str(raised.value)
+
+def test_the_value_of_a_variable_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAYMENT_DELAY_SECONDS", "secret")
+
+    with pytest.raises(SettingsError) as raised:
+        load_settings(PaymentSettings)
+
+    assert "secret" not in "".join(traceback.format_exception(raised.value))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PAYMENT_DELAY_SECONDS", "0"),
+        ("PAYMENT_DELAY_SECONDS", "5"),
+        ("PAYMENT_DEADLINE_SECONDS", "0.5"),
+        ("RECOVERY_GRACE_SECONDS", "0"),
+    ],
+)
+def test_the_ends_of_the_ranges_are_allowed(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+
+    assert load_settings(RecoverySettings).model_dump()[name.lower()] == float(os.environ[name])

@@ -1,16 +1,28 @@
 """One order, one trace: the header that an order carries, and the segments that continue from it."""
 
 import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
 from io import StringIO
 from typing import Any
 
 import pytest
-from botocore.exceptions import EndpointConnectionError
+from aws_xray_sdk import global_sdk_config
+from aws_xray_sdk.core import xray_recorder
+from aws_xray_sdk.core.lambda_launcher import LambdaContext
+from aws_xray_sdk.core.models.entity import Entity
+from botocore.exceptions import ClientError, EndpointConnectionError
 
-from functions import create_order, process_payment
+from functions import create_order, get_order, process_payment
+from shared import tracing
+from shared.observability import tracer
 from shared.order import Order
-from shared.order_table import OrderNotSettled, OrderTable, to_item, to_order
-from shared.tracing import HEADER_VARIABLE, TraceHeader
+from shared.order_table import OrderTable, OutcomeRefused, TableUnavailable, to_item, to_order
+from shared.outcome_writer import TRIES
+from shared.tracing import HEADER_VARIABLE, PaymentSegment, TraceHeader
 from tests.builders import VALID, Context, Gateway, Table, XRay, a_batch, a_record, a_request, an_order
 
 ROOT = "1-5759e988-bd862e3fe1be46a994272793"
@@ -64,13 +76,109 @@ def test_a_client_is_shown_the_trace_id_but_not_the_header() -> None:
 
 
 def test_a_created_order_is_in_the_trace_of_its_request(orders: OrderTable, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(create_order, "orders", orders)
     monkeypatch.setenv(HEADER_VARIABLE, f"Root={ROOT};Parent={PARENT};Sampled=0;Lineage=1:2:3")
 
-    created = json.loads(create_order.lambda_handler(a_request("POST", "/orders", VALID), Context())["body"])
+    assert created(orders, monkeypatch).trace_header == f"Root={ROOT};Parent={PARENT};Sampled=0"
 
-    assert created["trace_id"] == ROOT
-    assert orders.get(created["order_id"]).trace_header == f"Root={ROOT};Parent={PARENT};Sampled=0"
+
+def test_an_order_that_is_created_outside_a_trace_has_none(orders: OrderTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    order = created(orders, monkeypatch)
+
+    assert (order.trace_header, order.trace_id) == (None, None)
+
+
+def created(orders: OrderTable, monkeypatch: pytest.MonkeyPatch) -> Order:
+    """Create an order over the API, and read it from the table."""
+    monkeypatch.setattr(create_order, "orders", orders)
+    answer = create_order.lambda_handler(a_request("POST", "/orders", VALID), Context())
+    return orders.get(json.loads(answer["body"])["order_id"])
+
+
+@pytest.fixture
+def sdk(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
+    """What the X-Ray SDK sends, switched on as in Lambda."""
+    sent: list[dict[str, Any]] = []
+
+    class Emitter:
+        def send_entity(self, entity: Entity) -> None:
+            sent.append(json.loads(entity.serialize()))
+
+    monkeypatch.setattr(tracer, "disabled", False)
+    monkeypatch.setattr(xray_recorder, "context", LambdaContext())
+    monkeypatch.setattr(xray_recorder, "emitter", Emitter())
+    monkeypatch.setattr(xray_recorder, "streaming_threshold", 0)
+    global_sdk_config.set_sdk_enabled(True)
+    yield sent
+    global_sdk_config.set_sdk_enabled(False)
+
+
+def test_the_payment_continues_from_the_handler_that_created_the_order(
+    orders: OrderTable, monkeypatch: pytest.MonkeyPatch, sdk: list[dict[str, Any]]
+) -> None:
+    monkeypatch.setenv(HEADER_VARIABLE, f"Root={ROOT};Parent={PARENT};Sampled=1")
+
+    order = created(orders, monkeypatch)
+
+    [handler] = [part for part in sdk if part["name"] == "## lambda_handler"]
+    assert (handler["trace_id"], handler["parent_id"]) == (ROOT, PARENT)
+    assert handler["annotations"]["order_id"] == str(order.order_id)
+    assert order.trace_header == f"Root={ROOT};Parent={handler['id']};Sampled=1"
+
+
+def test_a_request_that_is_not_valid_shows_where_it_failed_without_its_content(
+    monkeypatch: pytest.MonkeyPatch, sdk: list[dict[str, Any]]
+) -> None:
+    monkeypatch.setenv(HEADER_VARIABLE, f"Root={ROOT};Parent={PARENT};Sampled=1")
+    before = time.time()
+
+    create_order.lambda_handler(a_request("POST", "/orders", {**VALID, "currency": "secret"}), Context())
+
+    validation, handler = sdk
+    assert (validation["name"], validation["parent_id"]) == ("validation", handler["id"])
+    assert before <= validation["start_time"] <= validation["end_time"]
+    assert validation["error"] is True
+    assert not {"cause", "fault"} & validation.keys()
+
+
+def test_a_request_outside_aws_starts_a_trace(
+    orders: OrderTable, monkeypatch: pytest.MonkeyPatch, sdk: list[dict[str, Any]]
+) -> None:
+    order = created(orders, monkeypatch)
+
+    handler, segment = sdk
+    assert (segment["name"], segment["origin"]) == ("order-processor-test", "AWS::Lambda::Function")
+    assert segment["trace_id"] == handler["trace_id"] == order.trace_id
+    assert handler["parent_id"] == segment["id"]
+    assert segment["end_time"] >= segment["start_time"]
+    assert "fault" not in segment
+
+
+def test_a_function_that_fails_outside_aws_is_a_fault(
+    monkeypatch: pytest.MonkeyPatch, sdk: list[dict[str, Any]]
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(get_order.app, "resolve", fail)
+
+    for _ in range(2):  # each in a trace of its own
+        with pytest.raises(RuntimeError):
+            get_order.lambda_handler(a_request("GET", "/orders/1"), Context())
+
+    segments = [part for part in sdk if "origin" in part]
+    assert [segment["fault"] for segment in segments] == [True, True]
+    assert len({segment["trace_id"] for segment in segments}) == 2
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_tracing_goes_on_after_a_pause_as_before(enabled: bool) -> None:  # noqa: FBT001
+    global_sdk_config.set_sdk_enabled(enabled)
+    try:
+        with tracing.paused():
+            assert not global_sdk_config.sdk_enabled()
+        assert global_sdk_config.sdk_enabled() is enabled
+    finally:
+        global_sdk_config.set_sdk_enabled(False)
 
 
 @pytest.fixture
@@ -89,6 +197,11 @@ def parts(segment: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {part["name"]: part for part in segment["subsegments"]}
 
 
+def cause(part: dict[str, Any]) -> tuple[str, str]:
+    [exception] = part["cause"]["exceptions"]
+    return exception["type"], exception["message"]
+
+
 @pytest.mark.usefixtures("table")
 def test_a_payment_is_a_segment_of_the_orders_own_trace(xray: XRay) -> None:
     order = an_order(sampled=True)
@@ -98,22 +211,38 @@ def test_a_payment_is_a_segment_of_the_orders_own_trace(xray: XRay) -> None:
 
     [segment] = xray.segments
     assert header == TraceHeader(segment["trace_id"], segment["parent_id"], sampled=True)
-    assert (segment["name"], segment["origin"]) == ("order-processor-test", "AWS::Lambda::Function")
+    # A name of its own and no origin: X-Ray would else count it as an invocation of the function.
+    assert segment["name"] == "order-processor-test-payment"
+    assert "origin" not in segment
     assert segment["annotations"] == {"order_id": str(order.order_id), "status": "PROCESSED"}
     assert list(parts(segment)) == ["stream wait", "payment gateway", "DynamoDB"]
     assert parts(segment)["payment gateway"]["namespace"] == "remote"
+    assert parts(segment)["DynamoDB"]["namespace"] == "aws"
     assert parts(segment)["DynamoDB"]["aws"] == {"operation": "BatchExecuteStatement", "table_name": "orders"}
     assert not {"fault", "error"} & {key for part in [segment, *segment["subsegments"]] for key in part}
 
 
 @pytest.mark.usefixtures("table")
-def test_the_segment_starts_when_the_order_begins_to_wait(xray: XRay) -> None:
+def test_a_segment_whose_trace_names_no_parent_is_at_the_top(xray: XRay) -> None:
+    deliver(an_order().model_copy(update={"trace_header": f"Root={ROOT};Sampled=1"}))
+
+    [segment] = xray.segments
+    assert "parent_id" not in segment
+
+
+@pytest.mark.usefixtures("table")
+def test_the_parts_of_a_payment_follow_one_another_from_the_start_of_the_wait_to_the_end(xray: XRay) -> None:
     order = an_order(sampled=True)
+    order = order.model_copy(update={"created_at": order.created_at - timedelta(seconds=5)})
 
     deliver(order)
 
     [segment] = xray.segments
-    assert segment["start_time"] == parts(segment)["stream wait"]["start_time"] == order.created_at.timestamp()
+    wait, payment, write = segment["subsegments"]
+    assert segment["start_time"] == wait["start_time"] == order.created_at.timestamp()
+    assert wait["end_time"] - wait["start_time"] > 5
+    assert wait["end_time"] <= payment["start_time"] <= payment["end_time"] <= write["start_time"]
+    assert write["start_time"] < write["end_time"] == segment["end_time"]
 
 
 @pytest.mark.usefixtures("table")
@@ -123,7 +252,24 @@ def test_a_stream_whose_clock_is_ahead_starts_nothing_after_its_end(xray: XRay) 
 
     process_payment.lambda_handler(event, Context())
 
-    assert len(xray.segments) == 1
+    [segment] = xray.segments
+    assert segment["start_time"] <= time.time()
+
+
+def test_a_clock_that_is_set_back_ends_nothing_before_its_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    order = an_order(sampled=True)
+    clock = iter([1000.0, 1001.0, 995.0])  # received, the payment's start, its end
+    monkeypatch.setattr(time, "time", lambda: next(clock))
+
+    segment = PaymentSegment(order, queued_at=999.0)
+    with segment.subsegment("payment gateway"):
+        pass
+
+    document = json.loads(str(segment.document()))
+    wait, payment = document["subsegments"]
+    assert (wait["start_time"], wait["end_time"]) == (999.0, 1000.0)
+    assert (payment["start_time"], payment["end_time"]) == (1001.0, 1001.0)
+    assert (document["start_time"], document["end_time"]) == (999.0, 1001.0)
 
 
 @pytest.mark.usefixtures("table")
@@ -134,58 +280,81 @@ def test_a_declined_payment_is_an_error(xray: XRay, gateway: Gateway) -> None:
     deliver(order)
 
     [segment] = xray.segments
+    payment = parts(segment)["payment gateway"]
     assert segment["annotations"]["status"] == "DECLINED"
-    assert segment["error"] is parts(segment)["payment gateway"]["error"] is True
+    assert segment["error"] is payment["error"] is True
+    assert (cause(payment), payment["namespace"]) == (("Declined", "insufficient funds"), "remote")
     assert "fault" not in segment
 
 
 @pytest.mark.usefixtures("table")
-def test_a_payment_that_fails_is_a_fault_with_its_cause(xray: XRay, gateway: Gateway) -> None:
+def test_a_deferred_payment_is_a_fault_and_leaves_the_order_pending(xray: XRay, gateway: Gateway) -> None:
     order = an_order(sampled=True)
     gateway.unavailable = {order.order_id}
 
-    assert deliver(order) == 1
+    assert deliver(order) == 0
 
     [segment] = xray.segments
-    [cause] = parts(segment)["payment gateway"]["cause"]["exceptions"]
-    assert segment["fault"] is parts(segment)["payment gateway"]["fault"] is True
-    assert (cause["type"], cause["message"]) == ("GatewayUnavailable", "no answer")
+    payment = parts(segment)["payment gateway"]
+    assert segment["fault"] is payment["fault"] is True
+    assert "error" not in segment
+    assert cause(payment) == ("GatewayUnavailable", "no answer")
     assert segment["annotations"]["status"] == "PENDING"
-    assert "DynamoDB" not in parts(segment)
+    assert "fault" not in parts(segment)["DynamoDB"]
 
 
 def test_an_outcome_that_is_not_recorded_is_a_fault(table: Table, xray: XRay) -> None:
     order = an_order(sampled=True)
-    table.throttled = {order.order_id}
+    table.throttled = Counter({order.order_id: TRIES})
 
     assert deliver(order) == 1
 
     [segment] = xray.segments
     assert segment["fault"] is parts(segment)["DynamoDB"]["fault"] is True
-    assert parts(segment)["DynamoDB"]["cause"]["exceptions"][0]["type"] == OrderNotSettled.__name__
+    assert cause(parts(segment)["DynamoDB"]) == (TableUnavailable.__name__, "ThrottlingError")
     assert segment["annotations"]["status"] == "PENDING"
 
 
+def test_a_long_message_is_cut(table: Table, xray: XRay) -> None:
+    table.outages = [OutcomeRefused("x" * 201)]
+
+    deliver(an_order(sampled=True))
+
+    [segment] = xray.segments
+    assert cause(parts(segment)["DynamoDB"])[1] == "x" * 200
+
+
+def test_the_segment_tells_the_stored_status_when_another_attempt_was_first(
+    table: Table, xray: XRay, gateway: Gateway
+) -> None:
+    order = an_order(sampled=True)
+    table.stored[order.order_id] = order.processed("payment-1")
+    gateway.declined = {order.order_id}
+
+    deliver(order)
+
+    [segment] = xray.segments
+    assert segment["annotations"]["status"] == "PROCESSED"
+
+
 @pytest.mark.usefixtures("table")
-def test_each_attempt_is_a_segment_of_its_own(xray: XRay, gateway: Gateway) -> None:
+def test_no_segment_is_sent_from_the_fourth_attempt_on(xray: XRay, gateway: Gateway) -> None:
     order = an_order(sampled=True)
     gateway.unavailable = {order.order_id}
-    deliver(order)
-    gateway.unavailable.clear()
 
-    deliver(order)
+    for attempts in range(5):
+        deliver(order.model_copy(update={"attempts": attempts}))
 
-    failed, succeeded = xray.segments
-    assert failed["trace_id"] == succeeded["trace_id"]
-    assert failed["id"] != succeeded["id"]
-    assert (failed["annotations"]["status"], succeeded["annotations"]["status"]) == ("PENDING", "PROCESSED")
+    assert len(xray.segments) == 3
+    assert len({segment["id"] for segment in xray.segments}) == 3
 
 
 @pytest.mark.usefixtures("table")
-def test_orders_that_are_not_sampled_or_not_traced_send_nothing(xray: XRay) -> None:
+def test_orders_that_are_not_sampled_or_not_traced_send_nothing(xray: XRay, capsys: pytest.CaptureFixture[str]) -> None:
     deliver(an_order(sampled=False), an_order(sampled=None))
 
     assert xray.calls == []
+    assert "TracesUndelivered" not in json.loads(capsys.readouterr().out)
 
 
 @pytest.mark.usefixtures("table")
@@ -198,7 +367,9 @@ def test_an_order_that_comes_twice_in_a_batch_is_one_attempt(xray: XRay) -> None
 
 
 @pytest.mark.usefixtures("table")
-def test_the_orders_of_a_batch_never_mix_and_go_fifty_to_a_call(xray: XRay) -> None:
+def test_the_orders_of_a_batch_never_mix_and_go_fifty_to_a_call(
+    xray: XRay, log: StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
     orders = [an_order(sampled=True) for _ in range(120)]
 
     deliver(*orders)
@@ -206,18 +377,42 @@ def test_the_orders_of_a_batch_never_mix_and_go_fifty_to_a_call(xray: XRay) -> N
     assert [len(call) for call in xray.calls] == [50, 50, 20]
     traces = {segment["annotations"]["order_id"]: segment["trace_id"] for segment in xray.segments}
     assert traces == {str(order.order_id): order.trace_id for order in orders}
+    assert published(capsys)["TracesUndelivered"] == [0.0]
+    assert "Traces not delivered" not in log.getvalue()
 
 
+def published(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """The metrics that were published last."""
+    metrics: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
+    return metrics
+
+
+def undelivered(log: StringIO) -> dict[str, Any]:
+    """The log line about traces that were not delivered."""
+    [line] = [
+        line for line in map(json.loads, log.getvalue().splitlines()) if line["message"] == "Traces not delivered"
+    ]
+    assert line["level"] == "WARNING"
+    return {name: line[name] for name in ("segments", "reason")}
+
+
+OUTAGES = [
+    EndpointConnectionError(endpoint_url="http://127.0.0.1"),
+    ClientError({"Error": {"Code": "ThrottledException", "Message": "slow down"}}, "PutTraceSegments"),
+]
+
+
+@pytest.mark.parametrize("outage", OUTAGES, ids=lambda outage: type(outage).__name__)
 def test_an_outage_of_xray_changes_nothing_for_the_payments_and_is_waited_for_once(
-    table: Table, xray: XRay, log: StringIO, capsys: pytest.CaptureFixture[str]
+    table: Table, xray: XRay, log: StringIO, capsys: pytest.CaptureFixture[str], outage: Exception
 ) -> None:
-    xray.outage = EndpointConnectionError(endpoint_url="http://127.0.0.1")
+    xray.outage = outage
 
     assert deliver(*(an_order(sampled=True) for _ in range(120))) == 0
 
-    assert (len(table.settled), len(xray.calls)) == (120, 1)
-    assert json.loads(capsys.readouterr().out.splitlines()[-1])["TracesUndelivered"] == [120.0]
-    assert "Traces not delivered" in log.getvalue()
+    assert (len(table.stored), len(xray.calls)) == (120, 1)
+    assert published(capsys)["TracesUndelivered"] == [120.0]
+    assert undelivered(log) == {"segments": 120, "reason": str(outage)}
 
 
 def test_segments_that_xray_refuses_are_logged_and_counted(
@@ -225,11 +420,35 @@ def test_segments_that_xray_refuses_are_logged_and_counted(
 ) -> None:
     xray.refuses = True
 
-    assert deliver(an_order(sampled=True), an_order(sampled=True)) == 0
+    assert deliver(*(an_order(sampled=True) for _ in range(60))) == 0
 
-    assert len(table.settled) == 2
-    assert json.loads(capsys.readouterr().out)["TracesUndelivered"] == [2.0]
-    assert "Traces refused" in log.getvalue()
+    assert (len(table.stored), len(xray.calls)) == (60, 2)
+    assert published(capsys)["TracesUndelivered"] == [60.0]
+    assert undelivered(log) == {"segments": 60, "reason": "refused"}
+
+
+def test_an_xray_that_hangs_is_not_waited_for(
+    table: Table, xray: XRay, log: StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracing, "SEND_SECONDS", 0.05)
+    goes_on = threading.Event()
+    senders: list[threading.Thread] = []
+    put = xray.put_trace_segments
+
+    def put_slowly(**documents: Any) -> dict[str, Any]:  # noqa: ANN401
+        senders.append(threading.current_thread())
+        goes_on.wait()
+        return put(**documents)
+
+    monkeypatch.setattr(xray, "put_trace_segments", put_slowly)
+
+    assert deliver(*(an_order(sampled=True) for _ in range(120))) == 0
+
+    assert len(table.stored) == 120
+    assert undelivered(log) == {"segments": 120, "reason": "X-Ray did not take them within 0.05 s"}
+    goes_on.set()
+    senders[0].join()
+    assert len(xray.calls) == 1  # what is left is not sent during a later invocation
 
 
 @pytest.mark.usefixtures("table")
@@ -240,21 +459,3 @@ def test_no_personal_data_is_in_a_segment(xray: XRay) -> None:
 
     assert order.customer_id not in json.dumps(xray.segments)
     assert order.items[0].sku not in json.dumps(xray.segments)
-
-
-@pytest.mark.usefixtures("table", "xray")
-def test_the_log_tells_the_orders_own_trace(log: StringIO) -> None:
-    order = an_order(sampled=True)
-
-    deliver(order)
-
-    assert json.loads(log.getvalue())["trace_id"] == order.trace_id
-
-
-@pytest.mark.usefixtures("table", "xray")
-def test_a_metric_tells_the_time_from_created_to_settled(capsys: pytest.CaptureFixture[str]) -> None:
-    deliver(an_order(), an_order())
-
-    [first, second] = json.loads(capsys.readouterr().out)["TimeToSettle"]
-    assert 0 < first < 60
-    assert 0 < second < 60
