@@ -18,7 +18,7 @@ from tests.xray_documents import validated
 
 AN_ITEM = {"sku": "KB-75", "quantity": 2, "unit_price": "349.90"}
 # The customer's id is in no hexadecimal text, so that a test can look for it in what is logged.
-VALID = {"customer_id": "customer-42", "currency": "BRL", "items": [AN_ITEM]}
+VALID: dict[str, Any] = {"customer_id": "customer-42", "currency": "BRL", "items": [AN_ITEM]}
 
 
 @dataclass
