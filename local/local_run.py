@@ -25,8 +25,7 @@ WATCH_SECONDS = 0.2
 STREAM_FUNCTION = "processPayment"
 READY = """Ready in {:.0f} s: POST an order, GET it, see all with `npm run trace -- ORDER_ID`. Ctrl-C ends it.
 
-  curl -i http://127.0.0.1:{}/orders -H 'Content-Type: application/json' -d \
-'{{"customer_id": "c-42", "items": [{{"sku": "KB-75", "quantity": 2, "unit_price": "349.90"}}]}}'
+  curl -i http://127.0.0.1:{}/orders -H 'Content-Type: application/json' -d @examples/order.json
 """
 
 

@@ -1,6 +1,7 @@
 """The order: what a client may send, what the service stores, and how its status changes. No AWS here."""
 
 import re
+import unicodedata
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -8,6 +9,7 @@ from typing import Annotated, Self
 from uuid import UUID, uuid4, uuid5
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
@@ -99,6 +101,13 @@ def _whole_number(value: object) -> object:
     return value
 
 
+def _printable(value: str) -> str:
+    """Refuse what nobody can see or type: the characters of Unicode's category C."""
+    if any(unicodedata.category(character).startswith("C") for character in value):
+        raise PydanticCustomError("printable", "String should have no control, format or unassigned characters")
+    return value
+
+
 _TEXT_PRICE = {"type": "string", "pattern": f"^{_AMOUNT.pattern}$", "not": {"pattern": "^[0.]+$"}}
 _NUMBER_PRICE = {"type": "number", "exclusiveMinimum": 0, "maximum": 9_999_999_999.99, "multipleOf": 0.01}
 
@@ -108,7 +117,12 @@ class NewItem(Item):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    sku: Annotated[str, Field(pattern=r"^[^\p{C}]*$", min_length=1, max_length=64)]
+    sku: Annotated[
+        str,
+        # For the schema, what all regular expressions can say of _printable: no control characters.
+        Field(min_length=1, max_length=64, json_schema_extra={"pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$"}),
+        AfterValidator(_printable),
+    ]
     quantity: Annotated[int, Field(ge=1, le=MAX_QUANTITY), BeforeValidator(_whole_number)]
     unit_price: Annotated[
         Money,

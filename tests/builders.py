@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -16,9 +17,8 @@ from shared.order_table import TableUnavailable, to_item
 from shared.payment import Declined, GatewayUnavailable, Receipt
 from tests.xray_documents import validated
 
-AN_ITEM = {"sku": "KB-75", "quantity": 2, "unit_price": "349.90"}
 # The customer's id is in no hexadecimal text, so that a test can look for it in what is logged.
-VALID: dict[str, Any] = {"customer_id": "customer-42", "currency": "BRL", "items": [AN_ITEM]}
+VALID: dict[str, Any] = json.loads((Path(__file__).parents[1] / "examples" / "order.json").read_text())
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Context:
 
 
 def an_item(**changes: object) -> dict[str, Any]:
-    return {**AN_ITEM, **changes}
+    return {**VALID["items"][0], **changes}
 
 
 def an_order(total: str = "699.80", *, sampled: bool | None = None) -> Order:

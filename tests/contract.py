@@ -18,9 +18,12 @@ def schema(name: str) -> jsonschema_rs.Draft202012Validator:
     return _validator({"$ref": f"#/components/schemas/{name}"})
 
 
-@cache
-def _header(name: str) -> jsonschema_rs.Draft202012Validator:
-    return _validator(COMPONENTS["headers"][name]["schema"])
+def responses_of(operation: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The responses of an operation by status, with those that it refers to."""
+    return {
+        status: COMPONENTS["responses"][response["$ref"].rpartition("/")[2]] if "$ref" in response else response
+        for status, response in operation["responses"].items()
+    }
 
 
 def _validator(rule: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
@@ -38,10 +41,10 @@ def faults(response: Mapping[str, Any], status: int, headers: Mapping[str, str],
     found = [f"{error.instance_path}: {error.message}" for error in schema(name).iter_errors(content)]
     if name == "Problem" and content.get("status", status) != status:
         found.append(f"the problem's status {content['status']}")
-    for header in response["headers"]:
+    for header, described in response.get("headers", {}).items():
         value: str | int | None = headers.get(header.lower())
         if header == "Retry-After" and value:
             value = int(value)
-        if not _header(header).is_valid(value):
+        if not _validator(described["schema"]).is_valid(value):
             found.append(f"{header}: {value!r}")
     return found

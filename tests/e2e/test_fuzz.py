@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis import Case, GenerationMode
 
-from tests.contract import COMPONENTS, DOCUMENT, faults
+from tests.contract import DOCUMENT, faults, responses_of
 from tests.e2e.conftest import Service
 from tests.e2e.strange_requests import HARDLY_HTTP, ODD_REQUESTS, SPOILT_ORDERS
 
@@ -29,7 +29,7 @@ PATIENCE_SECONDS = 0.5  # with bytes that may be half a request, whose end the s
 API = schemathesis.openapi.from_dict(DOCUMENT)
 CREATE = DOCUMENT["paths"]["/orders"]["post"]
 GET = DOCUMENT["paths"]["/orders/{order_id}"]["get"]
-OTHER = {"responses": {"405": COMPONENTS["responses"]["MethodNotAllowed"]}}
+OTHER = {"responses": {"405": {"$ref": "#/components/responses/MethodNotAllowed"}}}
 # What serverless-offline answers before it asks a function; AWS has its own for them.
 OF_THE_EMULATOR = {200, 400, 404, 413, 417, 431}  # 200: to a CORS preflight
 
@@ -44,7 +44,7 @@ class Answer(NamedTuple):
 
 def judge(documented: Sequence[Any], status: int, headers: Mapping[str, str], body: bytes) -> str:
     """Say what is wrong with an answer that one of these operations should document."""
-    responses = [operation["responses"].get(str(status)) for operation in documented]
+    responses = [responses_of(operation).get(str(status)) for operation in documented]
     if status >= 500 or not any(responses):
         return f"{status} {body!r}"
     return min(("; ".join(faults(it, status, headers, body)) for it in responses if it), key=len)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import requests
 
+from tests.builders import VALID, an_item
 from tests.e2e.conftest import Service
 
 EXPORT: dict[str, Any] = json.loads((Path(__file__).parents[2] / "insomnia.json").read_text())
@@ -51,7 +52,7 @@ def responses(service: Service) -> dict[str, requests.Response]:
         ("req_get_order", 200),
         ("req_invalid_order", 422),
         ("req_declined_order", 201),
-        ("req_gateway_down", 201),
+        ("req_failing_payment", 201),
         ("req_unknown_order", 404),
     ],
 )
@@ -62,6 +63,15 @@ def test_each_request_is_answered_as_its_description_says(
 
     assert responses[request_id].status_code == status
     assert f"Answers {status}" in description
+
+
+def test_the_orders_are_the_example_and_the_two_totals_that_fail() -> None:
+    orders = {each["_id"]: json.loads(each["body"]["text"]) for each in REQUESTS if each["body"]}
+    declined, failing = ([an_item(quantity=1, unit_price=total)] for total in ("402.00", "503.00"))
+
+    assert orders["req_create_order"] == VALID
+    assert orders["req_declined_order"] == {**VALID, "items": declined}
+    assert orders["req_failing_payment"] == {**VALID, "items": failing}
 
 
 def test_no_request_is_left_untried(responses: dict[str, requests.Response]) -> None:

@@ -17,7 +17,7 @@ from local.ports import free_port
 from local.service import ROOT
 from shared.order_table import OrderTable
 from tests.builders import VALID, a_batch, a_request, an_order
-from tools.bench.environment import Environment
+from tools.bench.execution_environment import ExecutionEnvironment
 from tools.package import THIS_MACHINE, package
 
 MEGABYTE = 1_000_000
@@ -96,8 +96,8 @@ def test_it_holds_nothing_that_is_never_read(packaged: Path) -> None:
 @runs_here
 @pytest.mark.parametrize("function", MOST_MODULES)
 def test_a_function_loads_no_more_than_it_did(function: str, unpacked: Path, variables: dict[str, str]) -> None:
-    with Environment(f"functions.{function}.lambda_handler", [unpacked], variables) as environment:
-        modules = environment.started.modules
+    with ExecutionEnvironment(f"functions.{function}.lambda_handler", [unpacked], variables) as environment:
+        modules = environment.imported.modules
 
     assert len(modules) <= MOST_MODULES[function], "\n".join(modules)
 
@@ -135,8 +135,8 @@ def test_a_waiting_order_is_recovered_by_the_package_alone(
 
 def answer(function: str, event: dict[str, Any], unpacked: Path, variables: dict[str, str]) -> Any:  # noqa: ANN401  # each its own
     """What a function answers to its first event in an environment that has the package alone."""
-    with Environment(f"functions.{function}.lambda_handler", [unpacked], variables) as environment:
-        return environment.invoke(event).answer
+    with ExecutionEnvironment(f"functions.{function}.lambda_handler", [unpacked], variables) as environment:
+        return environment.invoke(event).content
 
 
 def installed_files(packaged: Path) -> list[Path]:

@@ -1,41 +1,35 @@
 """openapi.json: it is what the code says, and what it says is true."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import schemathesis
-from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
-from botocore.exceptions import ClientError
+import regress
+from aws_lambda_powertools.utilities.parser import parse
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import ValidationError
 
-from shared.api import json_body
+from shared.api import json_body, resolver
 from shared.order import NewOrder
-from shared.problem import RESPONSES, MalformedBody
-from tests.builders import VALID, an_item
-from tests.contract import COMPONENTS, DOCUMENT, faults, schema
+from shared.problem import RESPONSES
+from tests.builders import VALID, Context, a_request, an_item
+from tests.contract import DOCUMENT, faults, responses_of, schema
 from tools import openapi
 
 CREATE = DOCUMENT["paths"]["/orders"]["post"]
 GET = DOCUMENT["paths"]["/orders/{order_id}"]["get"]
 
 
-def responses() -> Iterator[tuple[int, dict[str, Any]]]:
-    """Every response of the document, by its status."""
-    for operation in (CREATE, GET):
-        yield from ((int(status), response) for status, response in operation["responses"].items())
-    yield 405, COMPONENTS["responses"]["MethodNotAllowed"]
-
-
 def examples() -> Iterator[Any]:
-    """Every example of an answer: its status, its schema's name and the body."""
-    for status, response in responses():
-        for content in response["content"].values():
-            for name, example in content["examples"].items():
-                yield pytest.param(status, content["schema"]["$ref"], example["value"], id=f"{status}-{name}")
+    """Every example of an order that is shown."""
+    for operation in (CREATE, GET):
+        for status, response in operation["responses"].items():
+            for name, example in response.get("content", {}).get("application/json", {}).get("examples", {}).items():
+                yield pytest.param(example["value"], id=f"{status}-{name}")
 
 
 def an_error(kind: type[Exception]) -> Exception:
@@ -44,16 +38,23 @@ def an_error(kind: type[Exception]) -> Exception:
     except ValidationError as error:
         if kind is ValidationError:
             return error
-    return ClientError({}, "GetItem") if kind is ClientError else kind()
+    return kind()
+
+
+app = resolver(method="POST")
+
+
+@app.post("/orders")
+def read_order() -> None:
+    """Read a request's body as CreateOrder does."""
+    parse(event=json_body(app.current_event), model=NewOrder)
 
 
 def is_accepted(text: str) -> bool:
     """Whether the service takes this body for an order."""
-    try:
-        NewOrder.model_validate(json_body(APIGatewayProxyEvent({"body": text})))
-    except (ValidationError, MalformedBody):
-        return False
-    return True
+    status: int = app.resolve(a_request("POST", "/orders", text), Context())["statusCode"]  # type: ignore[arg-type]
+    assert status in {200, 400, 422}
+    return status == 200
 
 
 def test_the_committed_document_is_what_the_code_says() -> None:
@@ -63,32 +64,45 @@ def test_the_committed_document_is_what_the_code_says() -> None:
 
 
 def test_it_is_valid_openapi() -> None:
-    schemathesis.openapi.from_dict(DOCUMENT).validate()
+    OpenAPIV31SpecValidator(DOCUMENT).validate()
 
 
-@pytest.mark.parametrize(("status", "reference", "body"), list(examples()))
-def test_every_example_of_an_answer_is_valid(status: int, reference: str, body: Any) -> None:  # noqa: ANN401
-    assert [error.message for error in schema(reference.rpartition("/")[2]).iter_errors(body)] == []
-    assert body.get("status", status) == status or reference.endswith("/Order")
+def patterns(node: object) -> Iterator[str]:
+    """Every regular expression in a part of the document."""
+    if isinstance(node, dict):
+        yield from (value for name, value in node.items() if name == "pattern")
+    children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    for child in children:
+        yield from patterns(child)
 
 
-@pytest.mark.parametrize("name", list(CREATE["requestBody"]["content"]["application/json"]["examples"]))
-def test_every_example_of_a_request_is_valid(name: str) -> None:
-    body = CREATE["requestBody"]["content"]["application/json"]["examples"][name]["value"]
-
-    assert schema("NewOrder").is_valid(body)
-    assert is_accepted(json.dumps(body))
+@pytest.mark.parametrize("pattern", sorted(set(patterns(DOCUMENT))))
+def test_each_pattern_is_one_for_python_and_for_javascript(pattern: str) -> None:
+    re.compile(pattern)
+    regress.Regex(pattern, "u")
 
 
-def test_every_error_the_code_can_answer_is_documented() -> None:
-    for kind, answer in RESPONSES.items():
-        given_answer = answer(an_error(kind))
-        operations = [it for it in (CREATE, GET) if str(given_answer.status_code) in it["responses"]]
-        assert operations, kind
-        for operation in operations:
-            response = operation["responses"][str(given_answer.status_code)]
-            headers = {name: str(value) for name, value in given_answer.headers.items()}
-            assert faults(response, given_answer.status_code, headers, given_answer.body or "") == [], kind
+@pytest.mark.parametrize("order", list(examples()))
+def test_every_example_of_an_order_is_valid(order: dict[str, Any]) -> None:
+    assert [error.message for error in schema("Order").iter_errors(order)] == []
+
+
+def test_the_example_of_a_request_is_what_the_service_accepts() -> None:
+    example = CREATE["requestBody"]["content"]["application/json"]["example"]
+
+    assert example == VALID
+    assert is_accepted(json.dumps(example))
+
+
+@pytest.mark.parametrize("kind", list(RESPONSES))
+def test_every_error_the_code_can_answer_is_documented(kind: type[Exception]) -> None:
+    answer = RESPONSES[kind](an_error(kind))
+    headers = {name: str(value) for name, value in answer.headers.items()}
+    documented = [responses_of(operation).get(str(answer.status_code)) for operation in (CREATE, GET)]
+
+    assert any(documented)
+    for response in filter(None, documented):
+        assert faults(response, answer.status_code, headers, answer.body or "") == []
 
 
 @pytest.mark.parametrize("status", [403, 429, 500, 502, 503, 504])
@@ -105,7 +119,9 @@ def with_one_other(valid: dict[str, Any], members: dict[str, st.SearchStrategy[A
 
 
 MEMBERS_OF_ITEM = {
-    "sku": st.text(max_size=3) | st.sampled_from(["", "x" * 64, "x" * 65, "\U0001f600" * 64, "p{C}"]),
+    # Of Unicode's category C the schema knows the control characters alone: no pattern for the others is portable.
+    "sku": st.text(st.characters(exclude_categories=["Cf", "Cn", "Co", "Cs"]), max_size=3)
+    | st.sampled_from(["", "x" * 64, "x" * 65, "\U0001f600" * 64, "p{C}"]),
     "quantity": st.integers(-1, 3) | st.sampled_from([10_000, 10_001, 1.5, 2.0, True, None, "2"]),
     "unit_price": st.from_regex(r"[0-9]{0,11}\.?[0-9]{0,3}", fullmatch=True)
     | st.decimals(-1, 10**11, places=2).map(float)
@@ -130,3 +146,14 @@ def test_the_schema_is_as_strict_as_the_service(order: dict[str, Any]) -> None:
     text = json.dumps(order)
 
     assert schema("NewOrder").is_valid(json.loads(text)) == is_accepted(text)
+
+
+@pytest.mark.parametrize(
+    ("character", "in_the_schema"),
+    [("\n", False), ("\x9f", False), ("\u200b", True), ("\ue000", True), ("\U000e0080", True)],
+)
+def test_of_category_c_the_schema_refuses_the_control_characters(character: str, *, in_the_schema: bool) -> None:
+    order = {**VALID, "items": [an_item(sku=character)]}
+
+    assert not is_accepted(json.dumps(order))
+    assert schema("NewOrder").is_valid(order) is in_the_schema

@@ -1,8 +1,7 @@
-"""Lambda's Python runtime, as far as it matters to speed: imports a handler, then answers events, one a line.
+"""Lambda's Python runtime, as far as it matters for speed: imports a handler, then answers events, one a line.
 
-`python -I -S -B runtime.py HANDLER FOLDER…` sees the standard library and the folders alone, and writes no bytecode, as
-in Lambda. Each line of the standard input is an event; the answers go to the standard output, the function's own words
-to a file, whose growth is told.
+`python -I -S -B runtime.py HANDLER FOLDER…` imports from the standard library and the folders only, and writes no
+bytecode, as in Lambda. Events come on standard input, answers go to standard output, and the function's log to a file.
 """
 
 import importlib
@@ -11,57 +10,52 @@ import os
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 
 
-@dataclass
 class Context:
     """What Lambda tells a function about its invocation."""
 
-    function_name: str = field(default_factory=lambda: os.environ["AWS_LAMBDA_FUNCTION_NAME"])
-    memory_limit_in_mb: int = 256
-    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:order-processor-bench"
-    aws_request_id: str = "52fdfc07-2182-454f-963f-5f0f9a621d72"
+    function_name = os.environ["AWS_LAMBDA_FUNCTION_NAME"]
+    memory_limit_in_mb = 256
+    invoked_function_arn = f"arn:aws:lambda:us-east-1:123456789012:function:{function_name}"
+    aws_request_id = "52fdfc07-2182-454f-963f-5f0f9a621d72"
 
     def get_remaining_time_in_millis(self) -> int:
-        """As at the beginning of an invocation."""
+        """Return the time at the start of an invocation: ProcessPayment's timeout."""
         return 30_000
 
 
 def main(handler: str, folders: list[str]) -> None:
-    """Say what the import took and loaded, then what each event took and was answered with."""
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    log = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - for as long as we run
+    """Answer how long the import took, then each event's answer and what it took."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
+    log = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  # open as long as the process lives
     os.dup2(log.fileno(), sys.stdout.fileno())
     sys.path[:0] = folders
 
-    def say(began: float, cpu_began: float, **what: object) -> None:
-        took = {"seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - cpu_began}
-        json.dump(took | what, answers)
-        answers.write("\n")
-        answers.flush()
+    def answer(began: float, cpu_began: float, **fields: object) -> None:
+        times = {"seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - cpu_began}
+        answers.write(json.dumps(times | fields) + "\n")
 
     before = set(sys.modules)
     began, cpu_began = time.perf_counter(), time.process_time()
     module, _, name = handler.rpartition(".")
     handle = getattr(importlib.import_module(module), name)
-    say(began, cpu_began, modules=sorted(set(sys.modules) - before))
+    answer(began, cpu_began, modules=sorted(set(sys.modules) - before))
     for line in sys.stdin:
         invocation = json.loads(line)
         os.environ["_X_AMZN_TRACE_ID"] = invocation["trace_header"]
         began, cpu_began = time.perf_counter(), time.process_time()
-        answer = handle(invocation["event"], Context())
+        content = handle(invocation["event"], Context())
         sys.stdout.flush()
-        say(began, cpu_began, answer=answer, peak_memory=peak_memory(), log_bytes=log.tell())
+        answer(began, cpu_began, content=content, peak_megabytes=_peak_megabytes(), log_bytes=log.tell())
         log.seek(0)
 
 
-def peak_memory() -> int:
-    """The most that the process has held, in kilobytes; getrusage's begins with what its parent held before it."""
-    status = Path("/proc/self/status")
-    lines = status.read_text().splitlines() if status.exists() else []
-    return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)
+def _peak_megabytes() -> float:
+    """Return the most memory that the process has held: getrusage would count its parent's, too."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The floor: what no function that stores an order can do without. A client of boto3's, and one put."""
+"""The least that a function can do to store an order: create boto3's client, and put one item."""
 
 import os
 from typing import Any
