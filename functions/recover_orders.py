@@ -1,7 +1,7 @@
-"""RecoverOrders: every minute, settles the orders whose payment is due, whatever became of their records in the stream.
+"""RecoverOrders: runs every minute and settles the orders whose payment is due.
 
-Those are the orders whose payment failed before, and those that the stream did not deliver: after an outage longer than
-its 24 hours, or because the mapping gave them up or is switched off.
+A payment is due again some time after it failed. It is also due when the stream did not deliver the order: after an
+outage longer than 24 hours, or when the event source mapping gave up on its record or is switched off.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ settings = load_settings(RecoverySettings)
 orders = OrderTable(settings.orders_table)
 gateway = payment_gateway(settings)
 xray = tracing.client()
-# One event loop for all runs, as Powertools' batch processor has in Lambda: the gateway may keep connections of it.
+# All runs use one event loop, as Powertools' batch processor does in Lambda: the gateway can keep its connections.
 loop = asyncio.new_event_loop()
 
 
@@ -42,7 +42,7 @@ loop = asyncio.new_event_loop()
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def lambda_handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    """Settle the orders that are due, those first that have been due the longest.
+    """Settle the orders whose payment is due, the longest overdue first.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def lambda_handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, 
 
 
 async def _settle(order_ids: Sequence[UUID], seconds: float) -> dict[str, int]:
-    """Settle a batch. What fails is logged where it fails, and due again at the next run."""
+    """Settle a batch. A failure is logged where it happens, and its order is due again at the next run."""
     pending = [order for order in orders.read(order_ids) if order.status is Status.PENDING]
     settlement = Settlement(orders, gateway, xray, settings.payment_deadline_seconds, seconds)
     settling = (settlement.settle(order, queued_at=order.created_at.timestamp(), ask_first=True) for order in pending)

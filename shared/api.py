@@ -79,7 +79,7 @@ def json_body(event: APIGatewayProxyEvent) -> Any:  # noqa: ANN401  # whatever t
         raise MalformedBody("The body is nested too deeply.") from None
     except ValueError as error:
         raise MalformedBody(f"The body is not valid JSON: {error}.") from None
-    # Powertools' parser would read text as JSON once more. As None it is refused like everything that is not an object.
+    # Powertools' parser would read a string as JSON again. None is refused, like everything else that is not an object.
     return None if isinstance(body, str) else body
 
 

@@ -8,5 +8,5 @@ logger = Logger()
 metrics = Metrics()
 tracer = Tracer(patch_modules=("botocore",))
 
-# The name of the asyncio task would stand in every line of a payment, and says nothing.
+# Leave the name of the asyncio task out of the log lines of payments: it has no meaning.
 logging.logAsyncioTasks = False  # type: ignore[attr-defined]  # the stubs lack it

@@ -64,7 +64,7 @@ Money = Annotated[
 
 
 class Item(BaseModel):
-    """One line of an order: a quantity of one article, at a price each."""
+    """One line of an order: a quantity of one article at a unit price."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -74,7 +74,7 @@ class Item(BaseModel):
 
 
 class OrderContent(BaseModel):
-    """What is ordered. The rules for it are NewOrder's, so a rule that changes leaves every stored order readable."""
+    """What is ordered. The rules for requests are in NewOrder, so stored orders stay readable when a rule changes."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -84,7 +84,7 @@ class OrderContent(BaseModel):
 
 
 def _exact_amount(value: object) -> Decimal:
-    """Read a JSON string or number as an exact decimal: a float has lost digits, and Decimal() would read `1_0`."""
+    """Read a JSON string or number as an exact decimal: not a float, which has lost digits, and not `1_0` as 10."""
     if isinstance(value, str) and _AMOUNT.fullmatch(value):
         return Decimal(value)
     if isinstance(value, Decimal) or type(value) is int:
@@ -95,7 +95,7 @@ def _exact_amount(value: object) -> Decimal:
 
 
 def _whole_number(value: object) -> object:
-    """Read 2.0 as 2, as JSON Schema does. A huge number stays a Decimal: to convert it would take long."""
+    """Read 2.0 as 2, as JSON Schema does. A huge number stays a Decimal, because converting it is slow."""
     if isinstance(value, Decimal) and abs(value) <= MAX_QUANTITY and value % 1 == 0:
         return int(value)
     return value

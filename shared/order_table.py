@@ -1,4 +1,4 @@
-"""The orders table: DynamoDB's calls, errors and attribute names are known here alone."""
+"""The orders table in DynamoDB: its calls, its errors and its attribute names."""
 
 import heapq
 import os
@@ -55,11 +55,11 @@ class TableUnavailable(Exception):
 
 
 class TableUnreachable(TableUnavailable):
-    """DynamoDB cannot be connected to or does not answer, so a further call would wait in vain too."""
+    """DynamoDB cannot be reached or does not answer. Another call now would only wait for the same failure."""
 
 
 class OutcomeRefused(Exception):
-    """DynamoDB refused to record an outcome, and would again; the message is its error code."""
+    """DynamoDB refused to record an outcome, and would refuse it again. The message is its error code."""
 
 
 class UnreadableOrder(ValueError):
@@ -70,7 +70,7 @@ class OrderTable:
     """The orders, each one item under its order_id.
 
     `pending_bucket`, the order_id's first hex digit, exists only while an order is PENDING. So the sparse index
-    `pending-orders` lists the orders that wait for their payment, over 16 keys so that no index partition runs hot.
+    `pending-orders` lists the orders that wait for their payment. Its 16 keys spread the writes over its partitions.
 
     Every method raises TableUnavailable when DynamoDB does not serve the call.
     """
@@ -84,14 +84,14 @@ class OrderTable:
     def _connect(self) -> None:
         """Open the connection while Lambda starts the function: the first request then does not wait for TLS."""
         try:
-            # The cheapest call: no table, no capacity. Any answer will do; DynamoDB Local does not know the operation.
+            # The cheapest call: no table, no capacity. An error is fine, too: DynamoDB Local lacks this operation.
             with tracing.paused(), suppress(ClientError), _translated_errors():
                 self._client.describe_endpoints()
         except TableUnavailable as error:
             logger.warning("DynamoDB did not answer while the function started", reason=str(error))
 
     def create(self, order: Order) -> Order:
-        """Store an order, and return the order that is stored under its id: this one, or the one that was there.
+        """Store an order, and return what is stored under its id: this order, or the one that was stored before.
 
         The condition keeps a call that is repeated from setting a settled order back to PENDING.
         """
@@ -158,7 +158,7 @@ class OrderTable:
         return min((datetime.fromisoformat(key["created_at"]) for key in self._pending(limit=1)), default=None)
 
     def due(self, now: datetime, grace: timedelta, limit: int) -> list[UUID]:
-        """List the PENDING orders whose payment is due, those first that have been due the longest.
+        """List the PENDING orders whose payment is due, the longest overdue first.
 
         An order that was never attempted is due `grace` after its creation, any other at its `due_at`.
         """
@@ -209,7 +209,7 @@ class OrderTable:
 
 @contextmanager
 def _translated_errors() -> Iterator[None]:
-    """Raise TableUnavailable for what passes by itself. Any other error is a fault of ours, and stays what it is."""
+    """Raise TableUnavailable for errors that pass by themselves. Others are faults in the service: leave them."""
     try:
         yield
     except (NoConnection, HTTPClientError) as error:  # the latter: no answer in time, or not a whole one

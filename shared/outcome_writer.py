@@ -33,7 +33,7 @@ class OutOfTime(Exception):
 
 
 class OutcomeWriter:
-    """Puts outcomes into calls of STATEMENTS_PER_CALL, two at a time: one is prepared while another is on its way.
+    """Writes outcomes in calls of STATEMENTS_PER_CALL, two at a time: one is prepared while DynamoDB answers the other.
 
     A call that is not full starts once no further outcome is expected, or after LINGER_SECONDS: one slow payment does
     not keep the others from being recorded. No call starts when less than RESERVED_SECONDS are left of `seconds`, which
@@ -53,7 +53,7 @@ class OutcomeWriter:
 
     @contextmanager
     def expecting_one(self) -> Iterator[None]:
-        """Announce an outcome, which is added, or fails to come, before the context ends."""
+        """Announce an outcome. Before the context ends, the caller adds it, or its attempt fails."""
         loop = asyncio.get_running_loop()
         if self._ends_at is None:
             self._ends_at = loop.time() + self._seconds - RESERVED_SECONDS
@@ -62,11 +62,11 @@ class OutcomeWriter:
             yield
         finally:
             self._expected -= 1
-            # Not at once: payments that are about to start, and their outcomes, may share the call.
+            # At the loop's next turn: the outcomes of payments that are about to start may share the call.
             loop.call_soon(self._flush_unless_more_are_expected)
 
     def add(self, outcome: Order) -> asyncio.Future[Order]:
-        """Have an outcome recorded. Await the result for what OrderTable.record returns for it, or raises."""
+        """Queue an outcome. The future has the result of OrderTable.record for it, or the exception."""
         loop = asyncio.get_running_loop()
         recorded: asyncio.Future[Order] = loop.create_future()
         self._waiting.append((outcome, recorded))
@@ -94,7 +94,7 @@ class OutcomeWriter:
             call.add_done_callback(self._calls.discard)
 
     async def _record(self, group: list[tuple[Order, asyncio.Future[Order]]]) -> None:
-        """Record a group; what DynamoDB cannot take for the moment is tried again."""
+        """Record a group of outcomes. Those that DynamoDB throttles are tried again."""
         for tries in range(1, TRIES + 1):
             results = await self._call([outcome for outcome, _ in group])
             again = []
@@ -127,5 +127,5 @@ class OutcomeWriter:
 
         try:
             return await loop.run_in_executor(self._threads, call)
-        except Exception as error:  # noqa: BLE001  # whatever it is, each of the outcomes fails with it
+        except Exception as error:  # noqa: BLE001  # every outcome of the call fails with it
             return [error] * len(outcomes)

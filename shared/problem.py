@@ -21,7 +21,7 @@ RETRY_AFTER_SECONDS = 2
 # A request that failed may have stored its order: the answer to the write can get lost.
 REPEAT = "Repeat the request with the same Idempotency-Key: it creates no second order."
 
-# Of every response: no cache may store an order, and no browser may read JSON as something else.
+# Headers of every response: no cache may store an order, and no browser may take JSON for another type.
 SECURITY_HEADERS = {
     "Cache-Control": "no-store",
     "Strict-Transport-Security": "max-age=63072000",

@@ -145,5 +145,5 @@ async def _in_time[T](call: Awaitable[T]) -> T:
 
 
 def _fields(order: Order, **fields: object) -> dict[str, object]:
-    """Return what a log line about an order says."""
+    """Return the fields of a log line about an order."""
     return {"order_id": str(order.order_id), "trace_id": order.trace_id, **fields}

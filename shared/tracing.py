@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 HEADER_VARIABLE = "_X_AMZN_TRACE_ID"
 # "PutTraceSegments", AWS X-Ray API Reference: a call takes up to 50 documents (of up to 64 kB; ours have about 1).
 DOCUMENTS_PER_CALL = 50
-# X-Ray limits how much a trace takes late, so an order whose payment keeps failing sends its first attempts only.
+# X-Ray limits how much it adds to an old trace, so only the first attempts of an order are sent.
 TRACED_ATTEMPTS = 3
 SEND_SECONDS = 3
 LONGEST_MESSAGE = 200
@@ -54,7 +54,7 @@ class TraceHeader:
 
     @classmethod
     def parse(cls, header: str | None) -> Self | None:
-        """Read a header; None if it names no trace. What X-Ray adds beside (Lineage, Self) is left out.
+        """Read a header; None if it names no trace. Other fields (Lineage, Self) are left out.
 
         Without a decision (`Sampled` absent or `?`) the trace counts as not sampled.
         """
@@ -70,7 +70,7 @@ class TraceHeader:
 
 
 def current_header() -> str | None:
-    """Where the running invocation is in its trace, for an order to carry; None outside a trace."""
+    """Return the running invocation's place in its trace, to be stored with an order; None outside a trace."""
     header = TraceHeader.parse(os.environ.get(HEADER_VARIABLE))
     if header is None:
         return None
@@ -83,7 +83,7 @@ def current_header() -> str | None:
 
 @contextmanager
 def paused() -> Iterator[None]:
-    """Trace no call of AWS: while Lambda initializes the function there is no trace, and the SDK warns of each call."""
+    """Switch tracing off: while Lambda initializes the function there is no trace, and the SDK warns of each call."""
     enabled = global_sdk_config.sdk_enabled()
     global_sdk_config.set_sdk_enabled(False)
     try:
@@ -94,7 +94,7 @@ def paused() -> Iterator[None]:
 
 @contextmanager
 def subsegment_on_error(name: str) -> Iterator[None]:
-    """Add a subsegment only if its content fails, without the exception, which may quote the client's data."""
+    """Add a subsegment only if the code inside fails. The exception is left out: it may quote the client's data."""
     start_time = time.time()
     try:
         yield
@@ -107,7 +107,7 @@ def subsegment_on_error(name: str) -> Iterator[None]:
 
 
 def starts_trace[**P, R](handler: Callable[P, R]) -> Callable[P, R]:
-    """Start a trace where nobody has: outside AWS. In Lambda each invocation has one, with the function's segment."""
+    """Start a trace outside AWS. In Lambda, each invocation already has one, with the function's segment."""
 
     @wraps(handler)
     def traced(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -162,7 +162,7 @@ class PaymentSegment:
     def document(self) -> str | None:
         """Return the document ("X-Ray segment documents", AWS X-Ray Developer Guide), or None if none is to be sent.
 
-        Its name is its own, and it has no AWS origin: X-Ray would else count it as an invocation of the function.
+        It has a name of its own and no AWS origin. Otherwise X-Ray would count it as an invocation of the function.
         """
         header = TraceHeader.parse(self.order.trace_header)
         if header is None or not header.sampled or not self._is_sent:
@@ -198,9 +198,9 @@ def client() -> "XRayClient":
 
 
 def send(client: "XRayClient", segments: Sequence[PaymentSegment]) -> None:
-    """Send the sampled segments, within SEND_SECONDS. Those that X-Ray does not take are logged, counted and lost.
+    """Send the sampled segments within SEND_SECONDS. Those that X-Ray does not accept are logged, counted and lost.
 
-    Through the API and not the daemon, which Lambda may not run for an invocation that is itself not sampled.
+    They go through the API, not the daemon: Lambda may not run the daemon for an invocation that is not sampled itself.
     """
     documents = [document for segment in segments if (document := segment.document())]
     if not documents:
@@ -218,7 +218,7 @@ def send(client: "XRayClient", segments: Sequence[PaymentSegment]) -> None:
 
 
 class _Delivery:
-    """Sends documents until the time is over, or a call fails: the next one would probably fail too."""
+    """Sends documents until the time is over or a call fails, because the next call would probably fail too."""
 
     def __init__(self, client: "XRayClient", documents: Sequence[str]) -> None:
         self._client, self._documents = client, documents

@@ -1,0 +1,138 @@
+"""What the documents show exists: links, anchors, commands, code, tests and log lines."""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.markdown import README as ENGLISH
+from tests.markdown import ROOT, anchors, blocks, code, commands, documents, headings, links, prose, rows
+
+PORTUGUESE = ROOT / "README.pt-BR.md"
+SOURCES = [*ROOT.glob("functions/*.py"), *ROOT.glob("shared/*.py")]
+MOST_LINES = 150
+NPM = re.compile(r"(?:`|\$ )(?:npm (?:run )?([a-z][a-z0-9:]*)|(test:[a-z0-9]+)`)")
+
+
+def name(document: Path) -> str:
+    return str(document.relative_to(ROOT))
+
+
+def faults() -> list[list[str]]:
+    table = [row for row in rows(ROOT / "docs/reliability.md") if len(row) == 5]
+    assert table[0][-1] == "proof"
+    return table[1:]
+
+
+@pytest.mark.parametrize("document", documents(), ids=name)
+def test_every_link_leads_somewhere(document: Path) -> None:
+    for link in links(prose(document)):
+        if link.startswith(("http:", "https:")):
+            continue
+        path, _, anchor = link.partition("#")
+        target = document.parent / path if path else document
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("document", documents(), ids=name)
+def test_every_npm_command_is_a_script(document: Path) -> None:
+    scripts = json.loads((ROOT / "package.json").read_text())["scripts"]
+    shown = {"".join(found) for found in NPM.findall(document.read_text())}
+
+    assert shown - scripts.keys() == set()
+
+
+@pytest.mark.parametrize("document", [ENGLISH, PORTUGUESE], ids=name)
+def test_a_readme_has_two_pages(document: Path) -> None:
+    assert len(document.read_text().splitlines()) <= MOST_LINES
+
+
+@pytest.mark.parametrize("language", ["mermaid", "console", "python"])
+def test_both_readmes_show_the_same_code_and_commands(language: str) -> None:
+    assert blocks(PORTUGUESE, language) == blocks(ENGLISH, language)
+
+
+def test_both_readmes_have_the_same_sections_links_and_layout() -> None:
+    levels = [[level for level, _ in headings(readme)] for readme in (ENGLISH, PORTUGUESE)]
+    targets = [links(re.sub(r".*README.*\n", "", prose(readme))) for readme in (ENGLISH, PORTUGUESE)]
+    paths = [[line.split()[0] for line in blocks(readme, "text")[0].splitlines()] for readme in (ENGLISH, PORTUGUESE)]
+
+    assert levels[1] == levels[0]
+    assert targets[1] == targets[0]
+    assert paths[1] == paths[0]
+
+
+def test_the_rows_of_both_readmes_say_the_same_in_code_and_links() -> None:
+    english, portuguese = ([[code(cell) + links(cell) for cell in row] for row in rows(readme)]
+                           for readme in (ENGLISH, PORTUGUESE))  # fmt: skip
+
+    assert portuguese == english
+
+
+def test_the_layout_names_folders_and_files_that_exist() -> None:
+    (layout,) = blocks(ENGLISH, "text")
+
+    for line in layout.splitlines():
+        assert (ROOT / line.split()[0]).exists(), line
+
+
+def test_every_command_of_the_readme_is_a_script_or_is_run_by_a_test() -> None:
+    """tests/e2e/test_readme.py runs the requests."""
+    others = [command.text for command in commands(ENGLISH) if not re.match(r"npm |(sleep \d; )?curl ", command.text)]
+
+    assert others == []
+
+
+def test_the_code_in_the_readme_is_the_code() -> None:
+    (shown,) = blocks(ENGLISH, "python")
+    heading, _, lines = shown.partition("\n")
+
+    assert lines in (ROOT / heading.removeprefix("# ")).read_text()
+
+
+@pytest.mark.parametrize("fault", faults(), ids=lambda fault: fault[0])
+def test_every_fault_names_a_test_that_exists(fault: list[str]) -> None:
+    tests = code(fault[-1])
+
+    assert tests
+    for node in tests:
+        path, _, function = node.partition("::")
+        tree = ast.parse((ROOT / path).read_text())
+        assert function in [item.name for item in tree.body if isinstance(item, ast.FunctionDef)], node
+
+
+def test_every_powertools_feature_is_in_its_file() -> None:
+    document = ROOT / "docs/powertools.md"
+    features = [row for row in rows(document) if links(row[2])]
+
+    assert len(features) > 10
+    for feature, _, file, page in features:
+        text = (document.parent / links(file)[0]).read_text()
+        assert all(word in text for word in code(feature)), feature
+        assert links(page)[0].startswith("https://docs.aws.amazon.com/powertools/python/latest/")
+
+
+def test_every_log_line_that_is_explained_is_logged() -> None:
+    sources = "".join(source.read_text() for source in SOURCES)
+    messages = [code(row[0])[0] for row in rows(ROOT / "docs/tracing.md") if row[1] in {"INFO", "WARNING", "ERROR"}]
+
+    assert len(messages) > 10
+    assert [message for message in messages if f'"{message}"' not in sources] == []
+
+
+def test_every_log_line_is_explained() -> None:
+    explained = [code(row[0])[0] for row in rows(ROOT / "docs/tracing.md") if code(row[0])]
+    calls = [
+        call for source in SOURCES for call in ast.walk(ast.parse(source.read_text())) if isinstance(call, ast.Call)
+    ]
+    logged = [
+        call.args[0].value
+        for call in calls
+        if ast.unparse(call.func).startswith("logger.") and call.args and isinstance(call.args[0], ast.Constant)
+    ]
+
+    assert len(logged) > 5
+    assert [message for message in logged if message not in explained] == []
