@@ -2,6 +2,8 @@
 
 import os
 
+from hypothesis import settings
+
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",  # nothing secret: DynamoDB Local takes any
@@ -20,3 +22,7 @@ ENVIRONMENT = {
 os.environ.update(ENVIRONMENT)
 for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"):
     os.environ.pop(name, None)
+
+# How long an example takes depends on the machine's load.
+settings.register_profile("no-deadline", deadline=None)
+settings.load_profile("no-deadline")

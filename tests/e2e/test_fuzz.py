@@ -62,7 +62,6 @@ def send_all[Request](
             phases=[Phase.generate],
             derandomize=True,
             database=None,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         )
         @given(requests_)

@@ -195,7 +195,6 @@ def test_every_accepted_order_ends_settled_and_is_charged_at_most_once(
     often = settings(
         max_examples=30,
         stateful_step_count=20,
-        deadline=None,
         derandomize=True,
         suppress_health_check=list(HealthCheck),
     )

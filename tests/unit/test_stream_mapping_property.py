@@ -86,7 +86,7 @@ class World:
             assert earlier <= done | set(numbers[:place])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(MAPPINGS, st.lists(KEYS, max_size=40), st.sets(KEYS, max_size=2), st.lists(MOODS, max_size=30))
 def test_every_record_is_processed_or_given_up_on_once_and_in_its_items_order(
     mapping: MappingSettings, keys: list[str], poison: set[str], moods: list[Any]
