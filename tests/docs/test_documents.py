@@ -38,6 +38,12 @@ def test_every_link_leads_somewhere(document: Path) -> None:
         assert not anchor or anchor in anchors(target), link
 
 
+def test_the_readme_links_to_every_page() -> None:
+    linked = {ROOT / link for link in links(prose(ENGLISH))}
+
+    assert [name(document) for document in documents() if document not in linked | {ENGLISH}] == []
+
+
 @pytest.mark.parametrize("document", documents(), ids=name)
 def test_every_npm_command_is_a_script(document: Path) -> None:
     scripts = json.loads((ROOT / "package.json").read_text())["scripts"]
