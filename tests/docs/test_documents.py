@@ -13,6 +13,7 @@ from tests.markdown import ROOT, anchors, blocks, code, commands, documents, hea
 PORTUGUESE = ROOT / "README.pt-BR.md"
 SOURCES = [*ROOT.glob("functions/*.py"), *ROOT.glob("shared/*.py")]
 MOST_LINES = 150
+NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
 NPM = re.compile(r"(?:`|\$ )(?:npm (?:run )?([a-z][a-z0-9:]*)|(test:[a-z0-9]+)`)")
 
 
@@ -35,6 +36,12 @@ def test_every_link_leads_somewhere(document: Path) -> None:
         target = document.parent / path if path else document
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
+
+
+def test_the_readme_links_to_every_page() -> None:
+    linked = {ROOT / link for link in links(prose(ENGLISH))}
+
+    assert [name(document) for document in documents() if document not in linked | {ENGLISH}] == []
 
 
 @pytest.mark.parametrize("document", documents(), ids=name)
@@ -65,9 +72,11 @@ def test_both_readmes_have_the_same_sections_links_and_layout() -> None:
     assert paths[1] == paths[0]
 
 
-def test_the_rows_of_both_readmes_say_the_same_in_code_and_links() -> None:
-    english, portuguese = ([[code(cell) + links(cell) for cell in row] for row in rows(readme)]
-                           for readme in (ENGLISH, PORTUGUESE))  # fmt: skip
+def test_the_rows_of_both_readmes_say_the_same_in_code_links_and_numbers() -> None:
+    def facts(cell: str) -> tuple[list[str], list[str], set[str]]:
+        return code(cell), links(cell), {re.sub("[.,]", "", number) for number in NUMBER.findall(cell)}
+
+    english, portuguese = ([[facts(cell) for cell in row] for row in rows(readme)] for readme in (ENGLISH, PORTUGUESE))
 
     assert portuguese == english
 
