@@ -1,0 +1,268 @@
+"""`npm run test:mutation [-- FILE…]`: runs the unit tests on functions/ and shared/ with one fault at a time in them.
+
+A fault that no test sees must be listed with its reason in tests/survivors.txt. mutmut, the usual tool for this, skips
+decorated functions and everything outside functions: here the handlers, and the rules of the models.
+"""
+
+import argparse
+import ast
+import importlib.abc
+import importlib.util
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+
+import boto3
+import hypothesis
+import moto  # noqa: F401  # imported here, and not once for each fault
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SURVIVORS = ROOT / "tests" / "survivors.txt"
+LEAST_KILLED = 0.9
+LONGEST_SECONDS = 20
+
+_SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.Is: ast.IsNot,
+    ast.IsNot: ast.Is,
+    ast.In: ast.NotIn,
+    ast.NotIn: ast.In,
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.Div,
+    ast.Div: ast.Mult,
+    ast.FloorDiv: ast.Mult,
+    ast.Mod: ast.Mult,
+    ast.Pow: ast.Mult,
+    ast.LShift: ast.RShift,
+}
+_SWAPPED_NAMES = {"min": "max", "max": "min"}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A file with one fault in it."""
+
+    path: Path
+    text: str
+    description: str
+
+
+class Faults:
+    """The faults of a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._source = path.read_bytes()
+        self._lines = [0]
+        for line in self._source.splitlines(keepends=True):
+            self._lines.append(self._lines[-1] + len(line))
+
+    def all(self) -> Iterator[Fault]:
+        """Yield every fault that still compiles."""
+        for node in _mutable(ast.parse(self._source)):
+            for part, replacement in _replacements(node):
+                fault = self._replaced(part, replacement)
+                try:
+                    compile(fault.text, self._path, "exec")
+                except SyntaxError:
+                    continue
+                yield fault
+
+    def _replaced(self, part: ast.expr | ast.stmt | ast.keyword, replacement: str) -> Fault:
+        start = self._lines[part.lineno - 1] + part.col_offset
+        end = self._lines[(part.end_lineno or 0) - 1] + (part.end_col_offset or 0)
+        after = self._source[end:]
+        if not replacement:  # of a list of arguments, members or decorators
+            after = after.removeprefix(b",")
+            if self._source[start - 1 : start] == b"@":
+                start -= 1
+        text = (self._source[:start] + replacement.encode() + after).decode()
+        line = self._source.count(b"\n", 0, start)
+        before = self._source[start:end].decode().split("\n")
+        description = " ".join(text.split("\n")[line].split())
+        shown = " ".join(" ".join(before).split())
+        return Fault(self._path, text, f"{self._path.relative_to(ROOT)}: {shown} -> {description}")
+
+
+def _mutable(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield what is run: no imports, no docstrings, and of the types only the rules in them."""
+    for name, value in ast.iter_fields(tree):
+        for node in value if isinstance(value, list) else [value]:
+            if not isinstance(node, ast.AST) or isinstance(node, ast.Import | ast.ImportFrom) or name == "returns":
+                continue
+            if isinstance(node, ast.arg) or (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+                continue
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+                continue
+            if name == "annotation":
+                yield from (rule for call in ast.walk(node) if isinstance(call, ast.Call) for rule in _mutable(call))
+                continue
+            yield node
+            if not isinstance(node, ast.JoinedStr):
+                yield from _mutable(node)
+
+
+def _replacements(node: ast.AST) -> Iterator[tuple[ast.expr | ast.stmt | ast.keyword, str]]:  # noqa: C901, PLR0912
+    """Yield what to replace in a node, and by which text; without text it is left out of its list."""
+    match node:
+        case ast.Constant(value=bool(value)):
+            yield node, str(not value)
+        case ast.Constant(value=int(value) | float(value)):
+            yield node, str(value + 1)
+        case ast.Constant(value=str(value)) if value:
+            yield node, repr(f"{value}x")
+        case ast.JoinedStr():
+            yield node, "''"
+        case ast.Name(id=name) if name in _SWAPPED_NAMES:
+            yield node, _SWAPPED_NAMES[name]
+        case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _SWAPPED:
+            yield node, f"({ast.unparse(ast.Compare(left, [_SWAPPED[type(op)]()], [right]))})"  # type: ignore[list-item]
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _SWAPPED:
+            yield node, f"({ast.unparse(ast.BinOp(left, _SWAPPED[type(op)](), right))})"  # type: ignore[arg-type]
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            yield from ((node, ast.unparse(side)) for side in (left, right))
+        case ast.BoolOp(values=values):
+            yield from ((node, ast.unparse(value)) for value in values)
+        case ast.UnaryOp(operand=operand):
+            yield node, f"({ast.unparse(operand)})"
+        case ast.Call(keywords=keywords):
+            yield from ((keyword, "") for keyword in keywords)
+        case ast.List(elts=elements) | ast.Tuple(elts=elements) | ast.Set(elts=elements):
+            yield from ((element, "") for element in elements if len(elements) > 1)
+        case ast.Dict(keys=[_, *_] as keys, values=values):
+            yield from ((value, "") for key, value in zip(keys, values, strict=True) if key is None)
+        case ast.If(test=test) | ast.IfExp(test=test):
+            yield from ((test, value) for value in ("True", "False"))
+        case ast.While(test=test):
+            yield test, "False"
+        case ast.comprehension(ifs=ifs):
+            yield from ((test, "True") for test in ifs)
+        case ast.Return(value=ast.expr() as value) if ast.unparse(value) != "None":
+            yield node, "return None"
+        case ast.Expr() | ast.Raise() | ast.AugAssign() | ast.Delete() | ast.Break() | ast.Continue():
+            yield node, "pass"
+        case ast.Assign(targets=[ast.Attribute() | ast.Subscript()]):
+            yield node, "pass"
+    for decorator in getattr(node, "decorator_list", []):
+        yield decorator, ""
+
+
+class FaultImporter(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Imports the file with the fault in place of the file itself."""
+
+    def __init__(self, fault: Fault) -> None:
+        self._fault = fault
+        self._name = ".".join(fault.path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> ModuleSpec | None:  # noqa: ARG002
+        if fullname != self._name:
+            return None
+        return importlib.util.spec_from_file_location(fullname, self._fault.path, loader=self)
+
+    def create_module(self, spec: ModuleSpec) -> None:  # noqa: ARG002
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        exec(compile(self._fault.text, self._fault.path, "exec"), module.__dict__)  # noqa: S102
+
+
+def _tests(path: Path) -> list[str]:
+    """The tests of the service, those first that name the file. test_openapi.py takes 15 s and finds nothing else."""
+    texts = {test: test.read_text() for test in sorted((ROOT / "tests" / "unit").glob("test_*.py"))}
+    tests = [test for test, text in texts.items() if "from shared" in text and test.stem != "test_openapi"]
+    return [
+        str(test) for test in sorted(tests, key=lambda test: (path.stem not in test.stem, path.stem not in texts[test]))
+    ]
+
+
+def _start(fault: Fault, tests: Sequence[str]) -> int:
+    """Run the tests on a fault, in a process of their own."""
+    process = os.fork()
+    if process:
+        return process
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for stream in (1, 2):
+        os.dup2(nothing, stream)
+    sys.meta_path.insert(0, FaultImporter(fault))
+    limit = f"--timeout={LONGEST_SECONDS}"  # a fault may make a test hang
+    os._exit(int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", limit, *tests])))
+
+
+def survivors_of(path: Path) -> tuple[int, list[str]]:
+    """Count the faults of a file, and return those that the tests do not see."""
+    faults, tests = list(Faults(path).all()), _tests(path)
+    running: dict[int, Fault] = {}
+    survivors = []
+
+    def wait() -> None:
+        process, status = os.wait()
+        fault = running.pop(process)
+        if status == 0:
+            survivors.append(fault.description)
+
+    for fault in faults:
+        if len(running) == (os.cpu_count() or 1):
+            wait()
+        running[_start(fault, tests)] = fault
+    while running:
+        wait()
+    return len(faults), survivors
+
+
+def listed() -> set[str]:
+    """Read the survivors that have a reason: it stands indented below them."""
+    lines = SURVIVORS.read_text(encoding="utf-8").splitlines()
+    return {line for line in lines if line and not line.startswith((" ", "#"))}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Returns
+    -------
+    The exit code: 1 if a survivor is not listed, if a listed one is killed, or if too few are killed.
+    """
+    parser = argparse.ArgumentParser(prog="npm run test:mutation --", description=__doc__)
+    parser.add_argument("files", nargs="*", type=Path, help="of functions/ and shared/; all if none is named")
+    files = [path.resolve() for path in parser.parse_args(arguments).files]
+    everything = sorted([*(ROOT / "shared").glob("*.py"), *(ROOT / "functions").glob("*.py")])
+
+    hypothesis.settings.register_profile("mutation", database=None, derandomize=True)
+    hypothesis.settings.load_profile("mutation")
+    boto3.client("dynamodb", region_name="us-east-1")  # reads its model, which is then in every fork
+    total, survivors = 0, list[str]()
+    for path in files or everything:
+        started_at = time.monotonic()
+        count, found = survivors_of(path)
+        total += count
+        survivors += found
+        name, seconds = path.relative_to(ROOT), time.monotonic() - started_at
+        print(f"{name}: {count - len(found)} of {count} faults seen, {seconds:.0f} s", flush=True)
+        for description, times in sorted(Counter(found).items()):
+            if description not in listed():
+                print(f"  not seen{f' ({times} times)' if times > 1 else ''}: {description}", flush=True)
+    killed = 1 - len(survivors) / total if total else 1
+    print(f"The unit tests see {killed:.1%} of {total} faults.")
+    unlisted = set(survivors) - listed()
+    names = {str(path.relative_to(ROOT)) for path in files or everything}
+    outdated = {line for line in listed() - set(survivors) if line.partition(":")[0] in names}
+    for line in sorted(outdated):
+        print(f"Remove from {SURVIVORS.relative_to(ROOT)}, it is seen now: {line}")
+    return int(bool(unlisted or outdated) or killed < LEAST_KILLED)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
