@@ -13,8 +13,10 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
+from itertools import accumulate
 from pathlib import Path
 from types import ModuleType
 
@@ -51,132 +53,124 @@ _SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
 _SWAPPED_NAMES = {"min": "max", "max": "min"}
 
 
+type Part = ast.expr | ast.stmt | ast.keyword
+
+
 @dataclass(frozen=True)
 class Fault:
-    """A file with one fault in it."""
+    """A source text with one fault in it."""
 
-    path: Path
     text: str
     description: str
 
 
-class Faults:
-    """The faults of a file."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._source = path.read_bytes()
-        self._lines = [0]
-        for line in self._source.splitlines(keepends=True):
-            self._lines.append(self._lines[-1] + len(line))
-
-    def all(self) -> Iterator[Fault]:
-        """Yield every fault that still compiles."""
-        for node in _mutable(ast.parse(self._source)):
-            for part, replacement in _replacements(node):
-                fault = self._replaced(part, replacement)
-                try:
-                    compile(fault.text, self._path, "exec")
-                except SyntaxError:
-                    continue
+def faults(source: str) -> Iterator[Fault]:
+    """Yield every fault that can be put into a source text."""
+    lines = source.encode().splitlines(keepends=True)
+    offsets = [0, *accumulate(len(line) for line in lines)]
+    for node in _mutable(ast.parse(source)):
+        for first, last, replacement in _replacements(node):
+            start = offsets[first.lineno - 1] + first.col_offset
+            end = offsets[(last.end_lineno or 0) - 1] + (last.end_col_offset or 0)
+            fault = _replaced(source.encode(), start, end, replacement)
+            with suppress(SyntaxError):
+                compile(fault.text, "fault", "exec")
                 yield fault
 
-    def _replaced(self, part: ast.expr | ast.stmt | ast.keyword, replacement: str) -> Fault:
-        start = self._lines[part.lineno - 1] + part.col_offset
-        end = self._lines[(part.end_lineno or 0) - 1] + (part.end_col_offset or 0)
-        after = self._source[end:]
-        if not replacement:  # of a list of arguments, members or decorators
-            after = after.removeprefix(b",")
-            if self._source[start - 1 : start] == b"@":
-                start -= 1
-        text = (self._source[:start] + replacement.encode() + after).decode()
-        line = self._source.count(b"\n", 0, start)
-        before = self._source[start:end].decode().split("\n")
-        description = " ".join(text.split("\n")[line].split())
-        shown = " ".join(" ".join(before).split())
-        return Fault(self._path, text, f"{self._path.relative_to(ROOT)}: {shown} -> {description}")
+
+def _replaced(source: bytes, start: int, end: int, replacement: str) -> Fault:
+    before, replaced, after = source[:start], source[start:end], source[end:]
+    if not replacement:  # a part of a list, or a decorator
+        before, after = before.removesuffix(b"@"), after.removeprefix(b",")
+    text = (before + replacement.encode() + after).decode()
+    line = text.split("\n")[before.count(b"\n")]
+    return Fault(text, f"{_on_one_line(replaced.decode())} -> {_on_one_line(line)}")
 
 
-def _mutable(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yield what is run: no imports, no docstrings, and of the types only the rules in them."""
+def _on_one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _mutable(tree: ast.AST, *, in_type: bool = False) -> Iterator[ast.AST]:
+    """Yield what is run: no imports, no docstrings, and of the types only the calls in them, which are rules."""
     for name, value in ast.iter_fields(tree):
         for node in value if isinstance(value, list) else [value]:
-            if not isinstance(node, ast.AST) or isinstance(node, ast.Import | ast.ImportFrom) or name == "returns":
+            if not isinstance(node, ast.AST) or isinstance(node, ast.arg | ast.Import | ast.ImportFrom):
                 continue
-            if isinstance(node, ast.arg) or (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+            if name == "returns" or (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
                 continue
             if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
                 continue
-            if name == "annotation":
-                yield from (rule for call in ast.walk(node) if isinstance(call, ast.Call) for rule in _mutable(call))
-                continue
-            yield node
+            is_type = (in_type or name == "annotation") and not isinstance(node, ast.Call)
+            if not is_type:
+                yield node
             if not isinstance(node, ast.JoinedStr):
-                yield from _mutable(node)
+                yield from _mutable(node, in_type=is_type)
 
 
-def _replacements(node: ast.AST) -> Iterator[tuple[ast.expr | ast.stmt | ast.keyword, str]]:  # noqa: C901, PLR0912
-    """Yield what to replace in a node, and by which text; without text it is left out of its list."""
+def _replacements(node: ast.AST) -> Iterator[tuple[Part, Part, str]]:  # noqa: C901, PLR0912  # one case for each kind
+    """Yield the first and the last part to replace, and the text for them; without text they leave their list."""
     match node:
         case ast.Constant(value=bool(value)):
-            yield node, str(not value)
+            yield node, node, str(not value)
         case ast.Constant(value=int(value) | float(value)):
-            yield node, str(value + 1)
+            yield node, node, str(value + 1)
         case ast.Constant(value=str(value)) if value:
-            yield node, repr(f"{value}x")
+            yield node, node, repr(f"{value}x")
         case ast.JoinedStr():
-            yield node, "''"
+            yield node, node, "''"
         case ast.Name(id=name) if name in _SWAPPED_NAMES:
-            yield node, _SWAPPED_NAMES[name]
+            yield node, node, _SWAPPED_NAMES[name]
         case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _SWAPPED:
-            yield node, f"({ast.unparse(ast.Compare(left, [_SWAPPED[type(op)]()], [right]))})"  # type: ignore[list-item]
+            yield node, node, f"({ast.unparse(ast.Compare(left, [_SWAPPED[type(op)]()], [right]))})"  # type: ignore[list-item]
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _SWAPPED:
-            yield node, f"({ast.unparse(ast.BinOp(left, _SWAPPED[type(op)](), right))})"  # type: ignore[arg-type]
+            yield node, node, f"({ast.unparse(ast.BinOp(left, _SWAPPED[type(op)](), right))})"  # type: ignore[arg-type]
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            yield from ((node, ast.unparse(side)) for side in (left, right))
+            yield from ((node, node, ast.unparse(side)) for side in (left, right))
         case ast.BoolOp(values=values):
-            yield from ((node, ast.unparse(value)) for value in values)
+            yield from ((node, node, f"({ast.unparse(value)})") for value in values)
         case ast.UnaryOp(operand=operand):
-            yield node, f"({ast.unparse(operand)})"
+            yield node, node, f"({ast.unparse(operand)})"
         case ast.Call(keywords=keywords):
-            yield from ((keyword, "") for keyword in keywords)
+            yield from ((keyword, keyword, "") for keyword in keywords)
         case ast.List(elts=elements) | ast.Tuple(elts=elements) | ast.Set(elts=elements):
-            yield from ((element, "") for element in elements if len(elements) > 1)
-        case ast.Dict(keys=[_, *_] as keys, values=values):
-            yield from ((value, "") for key, value in zip(keys, values, strict=True) if key is None)
+            yield from ((element, element, "") for element in elements if len(elements) > 1)
+        case ast.Dict(keys=keys, values=values):
+            yield from (
+                (value if key is None else key, value, "{}" if key is None else "")
+                for key, value in zip(keys, values, strict=True)
+            )
         case ast.If(test=test) | ast.IfExp(test=test):
-            yield from ((test, value) for value in ("True", "False"))
+            yield from ((test, test, value) for value in ("True", "False"))
         case ast.While(test=test):
-            yield test, "False"
+            yield test, test, "False"
         case ast.comprehension(ifs=ifs):
-            yield from ((test, "True") for test in ifs)
+            yield from ((test, test, "True") for test in ifs)
         case ast.Return(value=ast.expr() as value) if ast.unparse(value) != "None":
-            yield node, "return None"
+            yield node, node, "return None"
         case ast.Expr() | ast.Raise() | ast.AugAssign() | ast.Delete() | ast.Break() | ast.Continue():
-            yield node, "pass"
+            yield node, node, "pass"
         case ast.Assign(targets=[ast.Attribute() | ast.Subscript()]):
-            yield node, "pass"
+            yield node, node, "pass"
     for decorator in getattr(node, "decorator_list", []):
-        yield decorator, ""
+        yield decorator, decorator, ""
 
 
 class FaultImporter(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Imports the file with the fault in place of the file itself."""
+    """Imports a file with a fault in place of the file itself."""
 
-    def __init__(self, fault: Fault) -> None:
-        self._fault = fault
-        self._name = ".".join(fault.path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    def __init__(self, path: Path, text: str) -> None:
+        self._path = path
+        self._text = text
+        self._name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
     def find_spec(self, fullname: str, path: object, target: object = None) -> ModuleSpec | None:  # noqa: ARG002
         if fullname != self._name:
             return None
-        return importlib.util.spec_from_file_location(fullname, self._fault.path, loader=self)
-
-    def create_module(self, spec: ModuleSpec) -> None:  # noqa: ARG002
-        return None
+        return importlib.util.spec_from_file_location(fullname, self._path, loader=self)
 
     def exec_module(self, module: ModuleType) -> None:
-        exec(compile(self._fault.text, self._fault.path, "exec"), module.__dict__)  # noqa: S102
+        exec(compile(self._text, self._path, "exec"), module.__dict__)  # noqa: S102
 
 
 def _tests(path: Path) -> list[str]:
@@ -188,38 +182,39 @@ def _tests(path: Path) -> list[str]:
     ]
 
 
-def _start(fault: Fault, tests: Sequence[str]) -> int:
-    """Run the tests on a fault, in a process of their own."""
+def _start(path: Path, text: str, tests: Sequence[str]) -> int:
+    """Run the tests on a file with a fault, in a process of their own."""
     process = os.fork()
     if process:
         return process
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in (1, 2):
         os.dup2(nothing, stream)
-    sys.meta_path.insert(0, FaultImporter(fault))
+    sys.meta_path.insert(0, FaultImporter(path, text))
     limit = f"--timeout={LONGEST_SECONDS}"  # a fault may make a test hang
     os._exit(int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", limit, *tests])))
 
 
 def survivors_of(path: Path) -> tuple[int, list[str]]:
     """Count the faults of a file, and return those that the tests do not see."""
-    faults, tests = list(Faults(path).all()), _tests(path)
-    running: dict[int, Fault] = {}
+    tests = _tests(path)
+    running: dict[int, str] = {}
     survivors = []
 
     def wait() -> None:
         process, status = os.wait()
-        fault = running.pop(process)
+        description = running.pop(process)
         if status == 0:
-            survivors.append(fault.description)
+            survivors.append(f"{path.relative_to(ROOT)}: {description}")
 
-    for fault in faults:
+    all_faults = list(faults(path.read_text(encoding="utf-8")))
+    for fault in all_faults:
         if len(running) == (os.cpu_count() or 1):
             wait()
-        running[_start(fault, tests)] = fault
+        running[_start(path, fault.text, tests)] = fault.description
     while running:
         wait()
-    return len(faults), survivors
+    return len(all_faults), survivors
 
 
 def listed() -> set[str]:

@@ -245,6 +245,31 @@ def test_the_parts_of_a_payment_follow_one_another_from_the_start_of_the_wait_to
     assert write["start_time"] < write["end_time"] == segment["end_time"]
 
 
+@pytest.mark.parametrize(("recorded_after", "starts_after"), [(-0.9, 0), (2, 2), (None, 0)])
+@pytest.mark.usefixtures("table")
+def test_the_wait_starts_when_the_record_was_written_but_never_before_its_order_was_created(
+    xray: XRay, recorded_after: float | None, starts_after: float
+) -> None:
+    order = an_order(sampled=True)
+    order = order.model_copy(update={"created_at": order.created_at - timedelta(seconds=5)})
+    event = a_batch([order])
+    created_at = event["Records"][0]["dynamodb"].pop("ApproximateCreationDateTime")
+    if recorded_after is not None:
+        event["Records"][0]["dynamodb"]["ApproximateCreationDateTime"] = created_at + recorded_after
+
+    process_payment.lambda_handler(event, Context())
+
+    [segment] = xray.segments
+    assert segment["start_time"] == pytest.approx(created_at + starts_after, abs=0.001)
+
+
+@pytest.mark.usefixtures("table")
+def test_the_trace_of_a_batch_tells_how_many_orders_it_has(annotations: dict[str, object]) -> None:
+    deliver(an_order(), an_order(), an_order())
+
+    assert annotations == {"orders": 3}
+
+
 @pytest.mark.usefixtures("table")
 def test_a_stream_whose_clock_is_ahead_starts_nothing_after_its_end(xray: XRay) -> None:
     event = a_batch([an_order(sampled=True)])
