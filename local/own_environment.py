@@ -1,4 +1,7 @@
-"""Python tools that need other versions of packages than poetry.lock has, each in an environment of its own."""
+"""Python tools that need other versions of packages than poetry.lock has, each in an environment of its own.
+
+`python -m local.own_environment NAME==VERSION` prints the path of the tool's command.
+"""
 
 import subprocess
 import sys
@@ -26,3 +29,7 @@ def _run(requirement: str, *command: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"{requirement} cannot be installed: {done.stdout}{done.stderr}")
+
+
+if __name__ == "__main__":
+    print(tool(sys.argv[1]))
