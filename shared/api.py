@@ -70,7 +70,7 @@ def json_body(event: APIGatewayProxyEvent) -> Any:  # noqa: ANN401  # whatever t
     BodyTooLarge, MalformedBody
     """
     if len(event.body or "") > MAX_BODY_CHARACTERS:
-        raise BodyTooLarge(f"The body is longer than {MAX_BODY_CHARACTERS} characters; no valid order is.")
+        raise BodyTooLarge(f"The body has more than {MAX_BODY_CHARACTERS} characters. A valid order is shorter.")
     try:
         if not event.decoded_body:
             raise MalformedBody("The body is empty; send an order as JSON.")
