@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from shared import tracing
 from shared.api import idempotency_key, json_body, order_response, resolver
-from shared.observability import logger, metrics, tracer
+from shared.observability import Metric, logger, metrics, tracer
 from shared.order import IdempotencyKeyReused, NewOrder, Order, idempotent_order_id
 from shared.order_table import OrderTable
 from shared.settings import TableSettings, load_settings
@@ -54,5 +54,5 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     """Answer a proxy request of API Gateway."""
     response = app.resolve(event, context)
     created = response["statusCode"] == HTTPStatus.CREATED
-    metrics.add_metric(name="OrdersCreated", unit=MetricUnit.Count, value=int(created))
+    metrics.add_metric(name=Metric.ORDERS_CREATED, unit=MetricUnit.Count, value=int(created))
     return response

@@ -16,7 +16,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from shared import clock, tracing
-from shared.observability import logger, metrics, tracer
+from shared.observability import Metric, logger, metrics, tracer
 from shared.order import Status
 from shared.order_table import OrderTable
 from shared.payment import payment_gateway
@@ -52,7 +52,7 @@ def lambda_handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, 
     now = clock.now()
     oldest = orders.oldest_pending()
     age = (now - oldest).total_seconds() if oldest else 0
-    metrics.add_metric(name="OldestPendingOrder", unit=MetricUnit.Seconds, value=age)
+    metrics.add_metric(name=Metric.OLDEST_PENDING_ORDER, unit=MetricUnit.Seconds, value=age)
     due = orders.due(now, timedelta(seconds=settings.recovery_grace_seconds), ORDERS_PER_RUN) if oldest else []
 
     result = Counter(recovered=0, deferred=0, failed=0)
@@ -61,7 +61,6 @@ def lambda_handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, 
         if seconds < BATCH_SECONDS:
             break
         result.update(loop.run_until_complete(_settle(order_ids, seconds)))
-    metrics.add_metric(name="OrdersRecovered", unit=MetricUnit.Count, value=result["recovered"])
     return dict(result)
 
 

@@ -17,12 +17,20 @@ RESOLVE_SECONDS = 60
 LAST_WORDS = 300
 
 # Of a table's properties, what CreateTable takes; the others are calls of their own.
-CREATE_TABLE = ("TableName", "AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes")
+CREATE_TABLE = (
+    "TableName",
+    "AttributeDefinitions",
+    "KeySchema",
+    "BillingMode",
+    "ProvisionedThroughput",
+    "GlobalSecondaryIndexes",
+)
 
 
-def load(stage: str = "dev") -> dict[str, Any]:
-    """The serverless.yml of a stage, its variables resolved."""
-    command = [SERVERLESS, "print", "--format", "json", "--stage", stage]
+def load(stage: str = "dev", region: str | None = None) -> dict[str, Any]:
+    """The serverless.yml of a stage, its variables resolved; in its own region, unless another one is given."""
+    in_region = ["--region", region] if region else []
+    command = [SERVERLESS, "print", "--format", "json", "--stage", stage, *in_region]
     printed = subprocess.run(
         command,
         cwd=ROOT,

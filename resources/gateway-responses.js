@@ -1,4 +1,4 @@
-// What API Gateway answers by itself: problem details (RFC 9457), like the functions' own errors (shared/problem.py).
+// API Gateway's own error responses: problem details (RFC 9457), like those of the functions (shared/problem.py).
 
 const HEADERS = {
   "Content-Type": "application/problem+json",
@@ -7,27 +7,31 @@ const HEADERS = {
   "X-Content-Type-Options": "nosniff",
 };
 
-const NOTHING_HERE = { title: "Not Found", status: 404, detail: "Nothing is here." };
-const NO_ANSWER = { title: "Gateway Timeout", status: 504, detail: "The service did not answer in time; try again." };
+// What passes by itself. A request that failed may have stored its order: the answer to the write can get lost.
+const RETRY_AFTER_SECONDS = { THROTTLED: 1, QUOTA_EXCEEDED: 3600, INTEGRATION_FAILURE: 2, INTEGRATION_TIMEOUT: 2, DEFAULT_5XX: 2 };
+const REPEAT = "Repeat the request with the same Idempotency-Key: it creates no second order.";
+
+const NOTHING_HERE = { title: "Not Found", status: 404, detail: "There is no such path." };
+const UNAVAILABLE = { title: "Service Unavailable", status: 503 };
+const TIMEOUT = { title: "Gateway Timeout", status: 504 };
 const TOO_MANY = { title: "Too Many Requests", status: 429 };
 
 // By the type of the response ("Gateway response types for API Gateway", Amazon API Gateway Developer Guide).
 const PROBLEMS = {
   INVALID_API_KEY: { title: "Forbidden", status: 403, detail: "Send a valid API key in the header x-api-key." },
-  MISSING_AUTHENTICATION_TOKEN: NOTHING_HERE, // so it calls a path that it does not know
+  MISSING_AUTHENTICATION_TOKEN: NOTHING_HERE, // API Gateway's name for a path that it does not know
   RESOURCE_NOT_FOUND: NOTHING_HERE,
   REQUEST_TOO_LARGE: { title: "Content Too Large", status: 413, detail: "The body is longer than any valid order." },
   UNSUPPORTED_MEDIA_TYPE: { title: "Unsupported Media Type", status: 415, detail: "Send application/json." },
-  THROTTLED: { ...TOO_MANY, detail: "Requests come faster than this API key allows; slow down." },
-  QUOTA_EXCEEDED: { ...TOO_MANY, detail: "This API key has made all its requests of the day." },
-  INTEGRATION_FAILURE: NO_ANSWER,
-  INTEGRATION_TIMEOUT: NO_ANSWER,
+  THROTTLED: { ...TOO_MANY, detail: `This API key sends requests too fast. Wait 1 second. ${REPEAT}` },
+  QUOTA_EXCEEDED: { ...TOO_MANY, detail: `This API key has used up its requests of the day. Wait until tomorrow. ${REPEAT}` },
+  // Lambda's throttling is this one, or DEFAULT_5XX: AWS does not document which.
+  INTEGRATION_FAILURE: { ...UNAVAILABLE, detail: `The service is unavailable for the moment. Wait 2 seconds. ${REPEAT}` },
+  INTEGRATION_TIMEOUT: { ...TIMEOUT, detail: `The service did not answer in time. Wait 2 seconds. ${REPEAT}` },
   // All others. Each keeps its own status, which the body cannot name ($context.status is empty here).
   DEFAULT_4XX: { detail: "API Gateway refuses the request as it is." },
-  DEFAULT_5XX: { detail: "The service failed; try again." },
+  DEFAULT_5XX: { detail: `The service failed, or is unavailable for the moment. Wait 2 seconds. ${REPEAT}` },
 };
-
-const RETRY_AFTER_SECONDS = { THROTTLED: 1, QUOTA_EXCEEDED: 3600, INTEGRATION_FAILURE: 2, INTEGRATION_TIMEOUT: 2 };
 
 const toResource = ([type, problem]) => {
   const retryAfter = type in RETRY_AFTER_SECONDS && { "Retry-After": RETRY_AFTER_SECONDS[type] };
@@ -41,7 +45,7 @@ const toResource = ([type, problem]) => {
       ResponseParameters: Object.fromEntries(
         headers.map(([name, value]) => [`gatewayresponse.header.${name}`, `'${value}'`]),
       ),
-      // API Gateway takes the template of this name, whatever the client accepts.
+      // API Gateway uses the template of this name whatever the client accepts.
       ResponseTemplates: { "application/json": JSON.stringify(problem) },
     },
   };
@@ -52,7 +56,7 @@ module.exports = async ({ resolveVariable }) => {
   const responses = Object.entries(PROBLEMS);
   return {
     Resources: Object.fromEntries(responses.map((response) => [nameOf(response), toResource(response)])),
-    // A deployment of the API is a snapshot, so it has to come after them; osls names each anew.
+    // A deployment of the API is a snapshot, so it must come after them. osls gives each deployment a new name.
     extensions: {
       [`ApiGatewayDeployment${await resolveVariable("sls:instanceId")}`]: { DependsOn: responses.map(nameOf) },
     },

@@ -1,8 +1,11 @@
-// A plugin of our own. Before anything else, it says in one line what is wrong with --stage, --param or the way to AWS:
-// osls takes any stage and parameter and goes on without it, and would first spend its time on packaging.
+// A plugin of our own. osls accepts any --stage and --param and signs in to AWS only after packaging. This checks all three
+// first, and tells in one line what is wrong.
 
-// The AWS SDK advertises newer versions of Node with every command; the version installed here runs on this one.
+// The AWS SDK warns with every command that newer versions will need a newer Node; the one installed here does not.
 process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = "true";
+
+const NO_ADDRESS =
+  "None: no mails of alarms, and no budget alarm. Put ALERT_EMAIL=you@example.com into .env and deploy again.";
 
 module.exports = class Preflight {
   constructor(serverless, { param: given = [] }) {
@@ -22,14 +25,20 @@ module.exports = class Preflight {
       if (type !== "string" && type !== typeof json(value)) refuse(`param ${option}`, `a ${type}`);
     }
 
-    const [command] = serverless.processedInput.commands;
-    if (["deploy", "remove"].includes(command)) {
-      const signIn = () => serverless.getProvider("aws").getAccountInfo();
-      const explain = ({ message }) => {
+    const signIn = async () => {
+      try {
+        await serverless.getProvider("aws").getAccountInfo();
+      } catch ({ message }) {
         throw new serverless.classes.Error(`Cannot sign in to AWS: ${message}`);
-      };
-      this.hooks = { initialize: () => signIn().catch(explain) };
-    }
+      }
+    };
+    const showMissingAddress = () => {
+      const { AlertEmail } = serverless.service.provider.compiledCloudFormationTemplate.Parameters;
+      if (!AlertEmail.Default) serverless.addServiceOutputSection("alerts", NO_ADDRESS);
+    };
+    const [command] = serverless.processedInput.commands;
+    if (["deploy", "remove"].includes(command)) this.hooks = { initialize: signIn };
+    if (command === "deploy") this.hooks["after:deploy:deploy"] = showMissingAddress;
   }
 };
 

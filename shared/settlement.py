@@ -10,7 +10,7 @@ from uuid import UUID
 from aws_lambda_powertools.metrics import MetricUnit
 
 from shared import clock, tracing
-from shared.observability import logger, metrics
+from shared.observability import Metric, logger, metrics
 from shared.order import Order, Status
 from shared.outcome_writer import Outcomes, OutcomeWriter
 from shared.payment import Declined, GatewayUnavailable, PaymentGateway, Receipt
@@ -75,10 +75,9 @@ class Settlement:
             settled_at = order.processed_at or order.declined_at
             if settled_at:
                 seconds = (settled_at - order.created_at).total_seconds()
-                metrics.add_metric(name="TimeToSettle", unit=MetricUnit.Seconds, value=seconds)
-        metrics.add_metric(name="PaymentsProcessed", unit=MetricUnit.Count, value=counts[Status.PROCESSED])
-        metrics.add_metric(name="PaymentsDeclined", unit=MetricUnit.Count, value=counts[Status.DECLINED])
-        metrics.add_metric(name="PaymentsDeferred", unit=MetricUnit.Count, value=counts[Status.PENDING])
+                metrics.add_metric(name=Metric.TIME_TO_SETTLE, unit=MetricUnit.Seconds, value=seconds)
+        metrics.add_metric(name=Metric.PAYMENTS_DECLINED, unit=MetricUnit.Count, value=counts[Status.DECLINED])
+        metrics.add_metric(name=Metric.PAYMENTS_DEFERRED, unit=MetricUnit.Count, value=counts[Status.PENDING])
         tracing.send(self._xray, self._segments)
         return counts
 

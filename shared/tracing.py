@@ -17,7 +17,6 @@ from itertools import batched
 from typing import TYPE_CHECKING, Any, Self
 
 import boto3
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_xray_sdk import global_sdk_config
 from aws_xray_sdk.core import xray_recorder
 from aws_xray_sdk.core.models.segment import Segment
@@ -25,7 +24,7 @@ from aws_xray_sdk.core.models.traceid import TraceId
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from shared.observability import logger, metrics, tracer
+from shared.observability import logger, tracer
 from shared.order import Order
 
 if TYPE_CHECKING:
@@ -198,7 +197,7 @@ def client() -> "XRayClient":
 
 
 def send(client: "XRayClient", segments: Sequence[PaymentSegment]) -> None:
-    """Send the sampled segments within SEND_SECONDS. Those that X-Ray does not accept are logged, counted and lost.
+    """Send the sampled segments within SEND_SECONDS. Those that X-Ray does not accept are logged and lost.
 
     They go through the API, not the daemon: Lambda may not run the daemon for an invocation that is not sampled itself.
     """
@@ -214,7 +213,6 @@ def send(client: "XRayClient", segments: Sequence[PaymentSegment]) -> None:
     undelivered = len(documents) - delivery.taken
     if undelivered:
         logger.warning("Traces not delivered", segments=undelivered, reason=delivery.reason)
-    metrics.add_metric(name="TracesUndelivered", unit=MetricUnit.Count, value=undelivered)
 
 
 class _Delivery:

@@ -5,6 +5,7 @@ import os
 from hypothesis import settings
 
 ENVIRONMENT = {
+    "ALERT_EMAIL": "",  # and not the one of a developer's .env
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",  # nothing secret: DynamoDB Local takes any
     "AWS_DEFAULT_REGION": "us-east-1",

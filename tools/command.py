@@ -19,8 +19,9 @@ def no_local_run(port: int) -> CommandFailed:
 
 
 def add_stage(parser: argparse.ArgumentParser, help: str) -> None:  # noqa: A002  # argparse's own name
-    """Let the caller name a deployed stage instead of the local run."""
+    """Let the caller name a deployed stage, and its region, instead of the local run."""
     parser.add_argument("--stage", choices=["dev", "prod"], help=help)
+    parser.add_argument("--region", help="the region of the stage, if it is not the one in serverless.yml")
 
 
 def run(command: Callable[[], None]) -> int:

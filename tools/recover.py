@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
 def _recover(options: argparse.Namespace) -> None:
     recovered = deferred = failed = 0
     with Console(stderr=True).status("Looking for the function …") as progress:
-        recover = _deployed(options.stage) if options.stage else _local(options.lambda_port)
+        recover = _deployed(options.stage, options.region) if options.stage else _local(options.lambda_port)
         while True:
             progress.update(f"{_orders(recovered)} recovered; looking for more …")
             try:
@@ -59,8 +59,8 @@ def _local(port: int) -> Invoke:
     return invoker(service.function(service.load(), FUNCTION), port)
 
 
-def _deployed(stage: str) -> Invoke:
-    resolved = service.load(stage)
+def _deployed(stage: str, region: str | None) -> Invoke:
+    resolved = service.load(stage, region)
     function = service.function(resolved, FUNCTION)
     # An invocation that takes its time is no reason for the SDK to send another.
     config = Config(read_timeout=function["timeout"] + ANSWER_MARGIN_SECONDS, retries={"total_max_attempts": 1})

@@ -58,8 +58,8 @@ class LocalOrders:
 class DeployedOrders:
     """The orders and traces of a deployed stage, read with the caller's own credentials."""
 
-    def __init__(self, stage: str) -> None:
-        provider = service.load(stage)["provider"]
+    def __init__(self, stage: str, region: str | None) -> None:
+        provider = service.load(stage, region)["provider"]
         self._region: str = provider["region"]
         client = boto3.client("dynamodb", region_name=self._region)
         self._orders = OrderTable(provider["environment"]["ORDERS_TABLE"], client)
@@ -83,7 +83,11 @@ def main(arguments: Sequence[str]) -> int:
 def _trace(options: argparse.Namespace) -> None:
     console = Console(stderr=True)
     with console.status("Looking for the order …"):
-        orders = DeployedOrders(options.stage) if options.stage else LocalOrders(options.port, options.xray_port)
+        orders: DeployedOrders | LocalOrders
+        if options.stage:
+            orders = DeployedOrders(options.stage, options.region)
+        else:
+            orders = LocalOrders(options.port, options.xray_port)
         try:
             trace_id = orders.trace_id(options.order_id)
         except OrderNotFound:
@@ -101,7 +105,7 @@ def _wait(xray: "XRayClient", trace_id: str, options: argparse.Namespace, consol
     """Read the trace until it is complete, or the time is up."""
     order_id, deadline = str(options.order_id), time.monotonic() + options.wait
     with console.status("") as progress:
-        while not is_complete(documents := _documents(xray, trace_id), order_id):
+        while not is_complete(documents := read_documents(xray, trace_id), order_id):
             left = deadline - time.monotonic()
             if left < 0:
                 break
@@ -117,7 +121,8 @@ def _wait(xray: "XRayClient", trace_id: str, options: argparse.Namespace, consol
     return documents
 
 
-def _documents(client: "XRayClient", trace_id: str) -> list[dict[str, Any]]:
+def read_documents(client: "XRayClient", trace_id: str) -> list[dict[str, Any]]:
+    """Read the segments of a trace that X-Ray has so far."""
     pages = client.get_paginator("batch_get_traces").paginate(TraceIds=[trace_id])
     segments = [segment for page in pages for trace in page["Traces"] for segment in trace["Segments"]]
     return [json.loads(segment["Document"]) for segment in segments]

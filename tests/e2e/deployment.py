@@ -4,8 +4,11 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,18 +16,20 @@ import requests
 from botocore.exceptions import ClientError
 
 from local.service import ROOT
+from local.xray import XRay, local_client
 from tests.e2e.emulator import Emulator
 from tools.package import THIS_MACHINE
+from tools.trace import read_documents
 
 NAME = "order-processor-dev"
-STAGE = ["--stage", "dev", "--param", THIS_MACHINE, "--param", "access_logs=true"]
-COMMAND_SECONDS, SETTLE_SECONDS = 300, 60
+PARAMETERS = ["--param", THIS_MACHINE, "--param", "access_logs=true"]
+COMMAND_SECONDS, SETTLE_SECONDS, SEGMENT_SECONDS = 300, 60, 0.5
 
 
-def npm_run(emulator: Emulator, script: str) -> None:
-    """Run a script of package.json against the emulator, as an operator would, and show what it said if it fails."""
+def npm_run(emulator: Emulator, script: str, *options: str) -> str:
+    """Run a script of package.json against the emulator, as an operator would; returns what it printed."""
     with subprocess.Popen(
-        ["npm", "run", script, "--", *STAGE],
+        ["npm", "run", "--silent", script, "--", *options],
         cwd=ROOT,
         env=emulator.environment(),
         stdin=subprocess.DEVNULL,
@@ -41,6 +46,39 @@ def npm_run(emulator: Emulator, script: str) -> None:
             with suppress(ProcessLookupError):
                 os.killpg(npm.pid, signal.SIGKILL)
     assert npm.returncode == 0, output
+    return output
+
+
+@contextmanager
+def segments_of_lambda(xray: XRay) -> Iterator[None]:
+    """Send the segments of the functions themselves, which Lambda sends: a function sends its subsegments only."""
+    is_over, started_at = threading.Event(), datetime.now(UTC)
+    client = local_client(xray.endpoint_url)
+
+    def send() -> None:
+        while not is_over.wait(SEGMENT_SECONDS):
+            ids = [
+                trace["Id"]
+                for trace in client.get_trace_summaries(StartTime=started_at, EndTime=datetime.now(UTC))[
+                    "TraceSummaries"
+                ]
+            ]
+            for trace_id in ids:
+                documents = read_documents(client, trace_id)
+                known = {document["id"] for document in documents}
+                for part in documents:
+                    if part.get("type") == "subsegment" and part["parent_id"] not in known:
+                        segment = {name: part[name] for name in ("trace_id", "start_time", "end_time")}
+                        segment |= {"id": part["parent_id"], "name": "function", "origin": "AWS::Lambda::Function"}
+                        client.put_trace_segments(TraceSegmentDocuments=[json.dumps(segment)])
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
 
 
 def settled(client: requests.Session, url: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from local.child_process import ChildProcess
 from local.environment import environment
 from local.own_environment import tool
 from local.ports import free_port
+from local.xray import XRay
 
 REQUIREMENT = "ministack==1.5.33"  # it needs an older botocore than the functions have
 ADMINISTRATOR = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
@@ -21,10 +22,11 @@ START_SECONDS = 60
 class Emulator:
     """A running ministack, which checks every call of a function against the role of that function."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, xray: XRay) -> None:
         self.port = free_port()
         self.endpoint_url = f"http://127.0.0.1:{self.port}"
         self._folder = folder
+        self._xray = xray  # ministack has none
         self._log = folder / "ministack.log"
 
     def client(self, service: str, role: str | None = None) -> Any:  # noqa: ANN401  # stubs need a literal name
@@ -36,7 +38,7 @@ class Emulator:
 
     def environment(self) -> dict[str, str]:
         """What makes it AWS for a command."""
-        return environment(self.port) | ADMINISTRATOR
+        return environment(self.port) | ADMINISTRATOR | {"AWS_ENDPOINT_URL_XRAY": self._xray.endpoint_url}
 
     def log(self) -> str:
         """What it and the functions said last."""
@@ -51,6 +53,8 @@ class Emulator:
             "BIND_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(self.port),
             "AUTH": "true",
+            "AWS_ENDPOINT_URL_XRAY": self._xray.endpoint_url,
+            "AWS_XRAY_DAEMON_ADDRESS": self._xray.daemon_address,
         }
         with self._log.open("wb") as log:
             self._process = ChildProcess([str(ministack)], output=log, environment=own_environment, folder=self._folder)

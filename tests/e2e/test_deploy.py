@@ -1,6 +1,7 @@
 """The service as the README has it deployed and removed, on an emulator of AWS."""
 
 import json
+import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
@@ -9,16 +10,20 @@ from typing import Any
 import pytest
 import requests
 
+from local.service import ROOT
+from local.xray import XRay
 from shared.order_table import to_item
 from tests.builders import VALID, an_order
 from tests.e2e.deployment import (
     NAME,
+    PARAMETERS,
     allow_what_only_the_emulator_asks_for,
     inventory,
     is_refused,
     let_the_administrator_take,
     npm_run,
     role_of,
+    segments_of_lambda,
     settled,
 )
 from tests.e2e.emulator import Emulator
@@ -58,27 +63,85 @@ ALLOWED = {
 
 
 @pytest.fixture(scope="module")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    with Emulator(tmp_path_factory.mktemp("emulator")) as running:
+def xray() -> Iterator[XRay]:
+    with XRay() as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def orders_url(emulator: Emulator) -> str:
-    """Deploy the service; its value is the address of its orders."""
-    npm_run(emulator, "deploy")
+def emulator(tmp_path_factory: pytest.TempPathFactory, xray: XRay) -> Iterator[Emulator]:
+    with Emulator(tmp_path_factory.mktemp("emulator"), xray) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def printed(emulator: Emulator) -> str:
+    """Deploy the service; its value is what the deployment printed."""
+    printed = npm_run(emulator, "deploy", *PARAMETERS)
     allow_what_only_the_emulator_asks_for(emulator)
+    return printed
+
+
+@pytest.fixture(scope="module")
+def orders_url(emulator: Emulator, printed: str) -> str:  # noqa: ARG001  # deploys the service
     (api,) = emulator.client("apigateway").get_rest_apis()["items"]
     return f"{emulator.endpoint_url}/restapis/{api['id']}/dev/_user_request_/orders"
 
 
 @pytest.fixture(scope="module")
-def client(emulator: Emulator, orders_url: str) -> Iterator[requests.Session]:  # noqa: ARG001  # deploys the service
-    """A client with the API key, which is read as the README says."""
-    (key,) = emulator.client("apigateway").get_api_keys(nameQuery=NAME, includeValues=True)["items"]
+def key(emulator: Emulator, printed: str) -> str:  # noqa: ARG001  # deploys the service
+    """The API key, which is read as docs/deploy.md shows it."""
+    return npm_run(emulator, "key", "--stage", "dev").strip()
+
+
+@pytest.fixture(scope="module")
+def client(key: str) -> Iterator[requests.Session]:
     with requests.Session() as session:
-        session.headers["x-api-key"] = key["value"]
+        session.headers["x-api-key"] = key
         yield session
+
+
+def test_a_deployment_prints_no_key_and_tells_how_to_get_alerts(printed: str, key: str) -> None:
+    assert len(key) >= 20
+    assert key not in printed
+    assert f"{NAME}\n" in printed  # the key's name
+    assert "alerts: None: no mails of alarms, and no budget alarm. Put ALERT_EMAIL=you@example.com into .env" in printed
+
+
+def test_the_smoke_check_passes(emulator: Emulator, xray: XRay, orders_url: str) -> None:
+    with segments_of_lambda(xray):
+        printed = npm_run(emulator, "smoke", "--stage", "dev", "--url", orders_url.removesuffix("/orders"))
+
+    steps = [line for line in printed.splitlines() if line[0] in "✔✘"]
+    assert [line[0] for line in steps] == ["✔"] * 6, printed
+    assert all(line.endswith(" s") for line in steps)
+
+
+def test_the_smoke_check_fails_with_the_reason(emulator: Emulator, orders_url: str) -> None:
+    url = orders_url.removesuffix("/dev/_user_request_/orders")
+
+    failed = run_smoke(emulator, "--stage", "dev", "--url", url)
+
+    assert failed.returncode == 1
+    assert failed.stdout.splitlines()[-1] == "✘ An order is registered"
+    assert failed.stderr.startswith(f"POST {url}/orders was answered 403, not 201: ")
+
+
+def test_the_smoke_check_of_a_stage_that_is_not_deployed_is_one_line(emulator: Emulator) -> None:
+    failed = run_smoke(emulator, "--stage", "dev", "--region", "eu-west-1")
+
+    assert failed.returncode == 1
+    assert failed.stderr == (
+        "Stage dev is not deployed in eu-west-1: there is no stack order-processor-dev with an API.\n"
+    )
+
+
+def test_the_smoke_check_knows_the_address_of_the_api(emulator: Emulator, orders_url: str) -> None:
+    api_id = orders_url.split("/")[4]
+
+    failed = run_smoke(emulator, "--stage", "dev")
+
+    assert f"https://{api_id}.execute-api.us-east-1.amazonaws.com/dev/orders" in failed.stdout
 
 
 def test_a_deployed_order_is_processed(emulator: Emulator, client: requests.Session, orders_url: str) -> None:
@@ -125,9 +188,11 @@ def test_requests_and_functions_are_traced(emulator: Emulator) -> None:
     """The tracing of the API's stage is set by a call after the deployment, and so in no template."""
     (api,) = emulator.client("apigateway").get_rest_apis()["items"]
     functions = emulator.client("lambda").list_functions()["Functions"]
+    modes = {function["FunctionName"].removeprefix(f"{NAME}-"): function["TracingConfig"] for function in functions}
 
     assert emulator.client("apigateway").get_stage(restApiId=api["id"], stageName="dev")["tracingEnabled"] is True
-    assert [function["TracingConfig"] for function in functions] == [{"Mode": "Active"}] * 4
+    assert modes.pop("recoverOrders") == {"Mode": "PassThrough"}
+    assert list(modes.values()) == [{"Mode": "Active"}] * 3
 
 
 def test_requests_are_logged_but_not_what_is_in_them(emulator: Emulator, orders_url: str) -> None:
@@ -163,14 +228,24 @@ def test_an_order_that_the_stream_did_not_deliver_is_recovered(
 
     answer = functions.invoke(FunctionName=f"{NAME}-recoverOrders", Payload="{}")
 
-    assert json.load(answer["Payload"]) == {"recovered": 1, "failed": 0}, emulator.log()
+    assert json.load(answer["Payload"]) == {"recovered": 1, "deferred": 0, "failed": 0}, emulator.log()
     assert settled(client, f"{orders_url}/{order.order_id}")["status"] == "PROCESSED"
 
 
 @pytest.mark.usefixtures("orders_url")
-def test_remove_leaves_nothing_behind(emulator: Emulator) -> None:
+def test_remove_leaves_nothing_behind_but_the_role_of_access_logs(emulator: Emulator) -> None:
     assert all(inventory(emulator).values()), inventory(emulator)
 
-    npm_run(emulator, "remove")
+    npm_run(emulator, "remove", *PARAMETERS)
 
-    assert not any(inventory(emulator).values()), inventory(emulator)
+    left = {kind: items for kind, items in inventory(emulator).items() if items}
+    assert left.keys() == {"roles"}
+    assert [role["RoleName"] for role in left["roles"]] == [
+        emulator.client("apigateway").get_account()["cloudwatchRoleArn"].rpartition("/")[2]
+    ]
+
+
+def run_smoke(emulator: Emulator, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tools.smoke", *options]
+    environment = emulator.environment()
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)

@@ -1,5 +1,6 @@
 """Guard rules: what CloudFormation gets from serverless.yml for each stage, and what is in the functions' package."""
 
+import json
 import subprocess
 import sys
 import zipfile
@@ -100,22 +101,54 @@ def test_each_function_has_a_log_group_and_each_log_group_expires(compiled: Comp
     assert all(group["RetentionInDays"] > 0 for group in groups)
 
 
-def test_functions_run_python_on_arm_and_are_traced(compiled: Compiled) -> None:
+def test_functions_run_python_on_arm(compiled: Compiled) -> None:
     for properties in compiled.properties("AWS::Lambda::Function").values():
         assert properties["Runtime"] == "python3.13"
         assert properties["Architectures"] == ["arm64"]
-        assert properties["TracingConfig"] == {"Mode": "Active"}
 
 
-def test_prod_keeps_and_protects_the_orders_where_dev_leaves_nothing(compiled: Compiled) -> None:
+def test_every_function_is_traced_but_the_one_that_runs_every_minute(compiled: Compiled) -> None:
+    functions = compiled.properties("AWS::Lambda::Function")
+
+    modes = {name: properties["TracingConfig"]["Mode"] for name, properties in functions.items()}
+
+    assert modes.pop("RecoverOrdersLambdaFunction") == "PassThrough"
+    assert set(modes.values()) == {"Active"}
+
+
+def test_prod_keeps_the_orders_and_dev_leaves_nothing(compiled: Compiled) -> None:
     is_prod = compiled.stage == "prod"
-    policy = "Retain" if is_prod else "Delete"
 
     table = compiled.resources("AWS::DynamoDB::Table")["OrdersTable"]
 
-    assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == (policy, policy)
-    assert table["Properties"]["DeletionProtectionEnabled"] is is_prod
+    # RetainExceptOnCreate: a first deploy that fails leaves no table, which would make the next one fail.
+    assert table["DeletionPolicy"] == ("RetainExceptOnCreate" if is_prod else "Delete")
+    assert "DeletionProtectionEnabled" not in table["Properties"]
     assert table["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": is_prod}
+
+
+def test_two_regions_and_two_stages_can_be_deployed_side_by_side(compiled: Compiled) -> None:
+    """The names of roles and dashboards count for the whole account, and those of budgets and buckets beyond."""
+    names = [properties.get("RoleName") for properties in compiled.properties("AWS::IAM::Role").values()]
+    names += [properties["DashboardName"] for properties in compiled.properties("AWS::CloudWatch::Dashboard").values()]
+
+    assert len(names) >= 5
+    for name in map(json.dumps, names):
+        assert name == "null" or (compiled.stage in name and ("AWS::Region" in name or "us-east-1" in name))
+    assert not any("BudgetName" in budget["Budget"] for budget in compiled.properties("AWS::Budgets::Budget").values())
+    assert not any("BucketName" in bucket for bucket in compiled.properties("AWS::S3::Bucket").values())
+
+
+def test_names_of_roles_are_short_enough_in_every_region(compiled: Compiled) -> None:
+    longest_region = "ap-southeast-1"
+    names = [
+        "".join(part if isinstance(part, str) else longest_region for part in properties["RoleName"]["Fn::Join"][1])
+        for properties in compiled.properties("AWS::IAM::Role").values()
+        if "RoleName" in properties
+    ]
+
+    assert len(names) == 4
+    assert max(map(len, names)) <= 64  # "IAM and AWS STS quotas"
 
 
 def test_queues_are_encrypted_and_keep_messages_for_14_days(compiled: Compiled) -> None:

@@ -7,7 +7,7 @@ from http import HTTPStatus
 import pytest
 
 from local import service
-from shared.problem import SECURITY_HEADERS
+from shared.problem import REPEAT, SECURITY_HEADERS
 from tests.integration.compiled import STAGES, Compiled, compiled_stage
 
 PROBLEM_TYPES = {
@@ -18,7 +18,7 @@ PROBLEM_TYPES = {
     "UNSUPPORTED_MEDIA_TYPE": 415,
     "THROTTLED": 429,
     "QUOTA_EXCEEDED": 429,
-    "INTEGRATION_FAILURE": 504,
+    "INTEGRATION_FAILURE": 503,
     "INTEGRATION_TIMEOUT": 504,
     "DEFAULT_4XX": None,
     "DEFAULT_5XX": None,
@@ -69,7 +69,23 @@ def test_api_gateway_answers_with_problems(compiled: Compiled) -> None:
         assert problem.get("status") == status
         assert response.get("StatusCode") == (str(status) if status else None)
         assert problem.get("title") == (HTTPStatus(status).phrase if status else None)
-        assert (f"{HEADER}Retry-After" in headers) is (status in {429, 504})
+
+
+def test_responses_that_invite_to_try_again_say_when_and_how(compiled: Compiled) -> None:
+    inviting = {}
+    for response in compiled.properties("AWS::ApiGateway::GatewayResponse").values():
+        retry_after = response["ResponseParameters"].get(f"{HEADER}Retry-After")
+        detail = json.loads(response["ResponseTemplates"]["application/json"])["detail"]
+        assert (REPEAT in detail) is (retry_after is not None)
+        inviting[response["ResponseType"]] = retry_after
+
+    assert {kind: seconds for kind, seconds in inviting.items() if seconds} == {
+        "THROTTLED": "'1'",
+        "QUOTA_EXCEEDED": "'3600'",
+        "INTEGRATION_FAILURE": "'2'",
+        "INTEGRATION_TIMEOUT": "'2'",
+        "DEFAULT_5XX": "'2'",  # Lambda's throttling, among others
+    }
 
 
 def test_a_deployment_of_the_api_has_what_it_answers_by_itself(compiled: Compiled) -> None:

@@ -1,16 +1,20 @@
-"""Guard rules: what an operator is told and shown, and that it is there to be told."""
+"""Guard rules: the alarms, the dashboard and the budget, and that they refer to what exists."""
 
 import json
 import re
 import subprocess
+from datetime import timedelta
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from local.environment import environment
 from local.service import ROOT, SERVERLESS
-from shared.order import Status
+from shared.observability import Metric
+from shared.retry_schedule import RetrySchedule
+from tests.builders import an_order
 from tests.integration.compiled import STAGES, Compiled, compiled_stage
 
 
@@ -27,28 +31,32 @@ def alarms(compiled: Compiled) -> list[dict[str, Any]]:
 @pytest.fixture
 def widgets(compiled: Compiled) -> list[dict[str, Any]]:
     (dashboard,) = compiled.properties("AWS::CloudWatch::Dashboard").values()
-    return [widget["properties"] for widget in json.loads(dashboard["DashboardBody"])["widgets"]]
+    return [widget["properties"] for widget in json.loads(dashboard["DashboardBody"]["Fn::Sub"])["widgets"]]
 
 
-def test_every_alarm_tells_the_operator_what_it_means(compiled: Compiled, alarms: list[dict[str, Any]]) -> None:
-    (topic,) = compiled.resources("AWS::SNS::Topic")
-
-    for alarm in alarms:
-        assert alarm["AlarmActions"] == [{"Ref": topic}]
-        assert len(alarm["AlarmDescription"]) > 100
-        assert alarm["TreatMissingData"] in {"notBreaching", "missing"}
-        assert alarm["TreatMissingData"] == "notBreaching" or alarm["InsufficientDataActions"] == [{"Ref": topic}]
-
-
-def test_each_function_has_an_alarm_on_errors_and_on_throttles(
+def test_there_are_four_alarms_and_each_tells_the_operator_what_it_means(
     compiled: Compiled, alarms: list[dict[str, Any]]
 ) -> None:
-    of_functions = [alarm for alarm in alarms if alarm["MetricName"] in {"Errors", "Throttles"}]
+    (topic,) = compiled.resources("AWS::SNS::Topic")
 
-    watched = {(alarm["Dimensions"][0]["Value"]["Ref"], alarm["MetricName"]) for alarm in of_functions}
+    names = {alarm["AlarmName"].removeprefix(f"order-processor-{compiled.stage}-") for alarm in alarms}
+    assert names == {"failure-queue", "pending-orders", "iterator-age", "api-5xx"}
+    for alarm in alarms:
+        assert alarm["AlarmActions"] == [{"Ref": topic}]
+        assert "docs/runbook.md" in alarm["AlarmDescription"]
 
-    functions = compiled.resources("AWS::Lambda::Function")
-    assert watched == {(name, metric) for name in functions for metric in ("Errors", "Throttles")}
+
+def test_the_runbook_has_a_section_for_each_alarm(compiled: Compiled, alarms: list[dict[str, Any]]) -> None:
+    headings = re.findall(r"^## ([\w-]+)$", (ROOT / "docs" / "runbook.md").read_text(), re.MULTILINE)
+
+    assert {alarm["AlarmName"].removeprefix(f"order-processor-{compiled.stage}-") for alarm in alarms} <= set(headings)
+
+
+def test_silence_raises_only_the_alarm_whose_metric_is_reported_every_minute(alarms: list[dict[str, Any]]) -> None:
+    for alarm in alarms:
+        reports_always = alarm["MetricName"] == "OldestPendingOrder"
+        assert alarm["TreatMissingData"] == ("missing" if reports_always else "notBreaching")
+        assert ("InsufficientDataActions" in alarm) is reports_always
 
 
 def test_there_is_an_alarm_on_each_way_in_which_an_order_can_be_stuck(
@@ -62,32 +70,39 @@ def test_there_is_an_alarm_on_each_way_in_which_an_order_can_be_stuck(
     assert watched["OldestPendingOrder"] == ["order-processor"]
 
 
+def test_the_alarm_of_pending_orders_takes_five_failures_in_a_row(
+    alarms: list[dict[str, Any]],
+) -> None:
+    (threshold,) = (alarm["Threshold"] for alarm in alarms if alarm["MetricName"] == "OldestPendingOrder")
+    order = an_order()
+    failed = [order.model_copy(update={"attempts": attempts}) for attempts in range(5)]
+    waits = [
+        RetrySchedule(timedelta(days=3)).next_attempt_at(each, order.created_at) - order.created_at for each in failed
+    ]
+
+    minute = timedelta(minutes=1)  # until RecoverOrders runs after a payment is due
+    assert sum((wait + minute for wait in waits[:4]), timedelta()) < timedelta(seconds=threshold)
+    assert sum(waits, timedelta()) > timedelta(seconds=threshold)
+
+
 def test_metrics_of_ours_are_ones_that_the_code_emits(
     compiled: Compiled, alarms: list[dict[str, Any]], widgets: list[dict[str, Any]]
 ) -> None:
     namespace = f"order-processor-{compiled.stage}"
-    charted = [metric for widget in widgets for metric in widget["metrics"] if metric[0] == namespace]
+    charted = [metric for widget in widgets for metric in full_names(widget["metrics"]) if metric[0] == namespace]
     alarmed = [alarm["MetricName"] for alarm in alarms if alarm["Namespace"] == namespace]
 
-    assert alarmed
-    assert {*alarmed, *(name for _, name, *_ in charted)} <= emitted()
-    assert {tuple(dimension) for _, _, *dimension, _ in charted} == {("service", "order-processor")}
+    assert {*alarmed, *(name for _, name, *_ in charted)} == set(Metric)
+    assert {tuple(dimension) for _, _, *dimension in charted} == {("service", "order-processor")}
 
 
-def test_the_dashboard_shows_the_way_of_an_order(compiled: Compiled, widgets: list[dict[str, Any]]) -> None:
-    named = set(chain.from_iterable(metric[2:-1] for widget in widgets for metric in widget["metrics"]))
-    functions = {properties["FunctionName"] for properties in compiled.properties("AWS::Lambda::Function").values()}
+def test_the_dashboard_shows_every_function(compiled: Compiled, widgets: list[dict[str, Any]]) -> None:
+    named = [metric for widget in widgets for metric in full_names(widget["metrics"])]
+    functions = {f"${{{name}}}" for name in compiled.resources("AWS::Lambda::Function")}
 
-    assert [widget["title"] for widget in widgets] == [
-        "Requests",
-        "Orders created",
-        "Wait in the stream",
-        "Payments",
-        "Seconds from order to outcome",
-        "Still pending",
-        "Failures",
-    ]
-    assert functions | {api_name(compiled), f"order-processor-{compiled.stage}-failures"} <= named
+    for metric in ("Errors", "Throttles"):
+        assert {function for _, name, _, function, *_ in named if name == metric} == functions
+    assert ("AWS/ApiGateway", "5XXError", "ApiName", api_name(compiled), "Stage", compiled.stage) in named
 
 
 def test_subscription_and_budget_exist_once_there_is_an_address(compiled: Compiled) -> None:
@@ -101,13 +116,37 @@ def test_subscription_and_budget_exist_once_there_is_an_address(compiled: Compil
     assert all(compiled.resources(kind) for kind in mailed)
 
 
-def test_the_address_comes_from_the_command_line() -> None:
-    command = [SERVERLESS, "print", "--format", "json", "--param", "alert_email=operator@example.com"]
+def test_the_budget_counts_what_credits_pay_for(compiled: Compiled) -> None:
+    (budget,) = compiled.properties("AWS::Budgets::Budget").values()
 
-    printed = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=True)
+    assert budget["Budget"]["CostTypes"] == {"IncludeCredit": False, "IncludeRefund": False}
+    assert budget["Budget"]["BudgetLimit"] == {"Amount": 5, "Unit": "USD"}
 
-    parameters = json.loads(printed.stdout)["resources"]["Parameters"]
-    assert parameters["AlertEmail"]["Default"] == "operator@example.com"
+
+@pytest.mark.parametrize(
+    ("options", "address"),
+    [([], "file@example.com"), (["--param", "alert_email=option@example.com"], "option@example.com")],
+)
+def test_the_address_comes_from_dotenv_or_from_the_command_line(
+    options: list[str], address: str, tmp_path: Path
+) -> None:
+    for name in ("serverless.yml", "resources", "package.json", "node_modules"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / ".env").write_text((ROOT / ".env.example").read_text().replace("you@", "file@"))
+    without = {name: value for name, value in environment().items() if name != "ALERT_EMAIL"}
+
+    command = [SERVERLESS, "print", "--format", "json", *options]
+    printed = subprocess.run(command, cwd=tmp_path, env=without, capture_output=True, text=True, check=True)
+
+    assert json.loads(printed.stdout)["resources"]["Parameters"]["AlertEmail"]["Default"] == address
+
+
+def test_git_ignores_the_address() -> None:
+    ignored = subprocess.run(
+        ["git", "check-ignore", ".env", ".env.example"], cwd=ROOT, capture_output=True, check=False
+    )
+
+    assert ignored.stdout == b".env\n"
 
 
 def api_name(compiled: Compiled) -> str:
@@ -115,11 +154,18 @@ def api_name(compiled: Compiled) -> str:
     return str(api["Name"])
 
 
-def emitted() -> set[str]:
-    """The names of the metrics in the code; `{status…}` in one stands for any status."""
-    sources = [path.read_text() for part in ("functions", "shared") for path in (ROOT / part).glob("*.py")]
-    names = set(chain.from_iterable(re.findall(r'add_metric\(\s*name=f?"([^"]+)"', source) for source in sources))
-    return {re.sub("{.*}", status.capitalize(), name) for name in names for status in Status}
+def full_names(metrics: list[list[Any]]) -> list[tuple[Any, ...]]:
+    """Write out the metrics of a widget, without their options.
+
+    "." repeats a field of the metric before it, "..." all fields but the last ("Dashboard body structure and syntax").
+    """
+    full: list[tuple[Any, ...]] = []
+    for metric in metrics:
+        fields = [field for field in metric if isinstance(field, str)]
+        if fields[:1] == ["..."]:
+            fields = [*full[-1][: len(full[-1]) - len(fields) + 1], *fields[1:]]
+        full.append(tuple(full[-1][index] if field == "." else field for index, field in enumerate(fields)))
+    return full
 
 
 def references(value: object) -> list[Any]:
