@@ -79,7 +79,7 @@ HEADERS: dict[str, dict[str, Any]] = {
     "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}},
     "Allow": {"description": "The path's method.", "schema": {"enum": ["GET", "POST"]}},
 }
-HEADERS_OF_PROBLEMS = {405: ["Allow"], **dict.fromkeys((429, 502, 503, 504), ["Retry-After"])}
+HEADERS_OF_PROBLEMS = {405: ["Allow"], **{status: ["Retry-After"] for status in (429, 502, 503, 504)}}
 PROBLEM = {
     "type": "object",
     "description": "An error (RFC 9457). Its type is about:blank.",

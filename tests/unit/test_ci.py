@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ DEPENDABOT = ROOT / ".github" / "dependabot.yml"
 
 @pytest.mark.parametrize(("schema", "path"), [("github-workflows", WORKFLOW), ("dependabot", DEPENDABOT)])
 def test_the_file_is_valid_by_githubs_schema(schema: str, path: Path) -> None:
-    command = ["check-jsonschema", "--builtin-schema", f"vendor.{schema}", str(path)]
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}", str(path)]
 
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
 
