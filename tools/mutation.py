@@ -9,6 +9,7 @@ import ast
 import importlib.abc
 import importlib.util
 import os
+import re
 import sys
 import time
 from collections import Counter
@@ -29,6 +30,7 @@ import schemathesis  # noqa: F401
 
 ROOT = Path(__file__).parents[1]
 SURVIVORS = ROOT / "tests" / "survivors.txt"
+OF_SERVICE = re.compile(r"^(?:from|import) (?:functions|shared)\b", re.MULTILINE)
 OPENAPI_TESTS = ROOT / "tests" / "unit" / "test_openapi.py"
 SLOW_TEST = "test_the_schema_is_as_strict_as_the_service"  # 10 s, and the others see the same faults
 LEAST_KILLED = 0.9
@@ -181,8 +183,9 @@ def _tests(path: Path) -> list[str]:
     """The tests of the service, those first that name the file; those of the OpenAPI document only if they name it."""
     texts = {test: test.read_text(encoding="utf-8") for test in sorted((ROOT / "tests" / "unit").glob("test_*.py"))}
     names = {test for test, text in texts.items() if path.stem in text}
-    tests = [test for test, text in texts.items() if "from shared" in text and (test in names or test != OPENAPI_TESTS)]
-    return [str(test) for test in sorted(tests, key=lambda test: (test == OPENAPI_TESTS, test not in names))]
+    of_service = {test for test, text in texts.items() if OF_SERVICE.search(text)}
+    tests = of_service if OPENAPI_TESTS in names else of_service - {OPENAPI_TESTS}
+    return [str(test) for test in sorted(tests, key=lambda test: (test == OPENAPI_TESTS, test not in names, test))]
 
 
 def _start(path: Path, text: str, tests: Sequence[str]) -> int:
