@@ -223,6 +223,15 @@ def test_a_new_order_is_pending_and_in_the_index_of_what_waits(now: datetime) ->
     assert to_item(order)["pending_bucket"] == {"S": "0"}
 
 
+def test_an_order_and_its_items_never_change_in_place() -> None:
+    order = an_order()
+
+    with pytest.raises(ValidationError, match="frozen"):
+        order.status = Status.PROCESSED  # type: ignore[misc]
+    with pytest.raises(ValidationError, match="frozen"):
+        order.items[0].quantity = 3  # type: ignore[misc]
+
+
 def test_an_order_has_a_new_id_unless_one_is_given() -> None:
     assert an_order().order_id != an_order().order_id
     assert an_order().order_id.version == 4
@@ -271,6 +280,7 @@ def test_an_order_that_was_stored_under_looser_rules_is_readable() -> None:
         "customer_id": {"S": "a b"},
         "currency": {"S": "reais"},
         "items": {"L": [{"M": {"sku": {"S": ""}, "quantity": {"N": "99999"}, "unit_price": {"S": "0.001"}}}]},
+        "attempts": {"N": "0"},
         "coupon": {"S": "a member that is no more"},
     }
 
@@ -295,6 +305,7 @@ def test_an_idempotency_key_names_the_same_order_for_ever() -> None:
         {"order_id": {"S": "1"}},
         {"created_at": {"NULL": True}},
         {"customer_id": {"X": "1"}},
+        {"attempts": {"N": "-1"}},
     ],
 )
 def test_an_item_that_is_no_order_is_unreadable(change: dict[str, Any]) -> None:

@@ -373,3 +373,4 @@ def test_each_order_has_its_line_in_the_log_without_its_customer(gateway: Gatewa
     }
     assert {line["trace_id"] for line in others} == {settled.trace_id, deferred.trace_id}
     assert settled.customer_id not in log.getvalue()
+    assert "taskName" not in log.getvalue()

@@ -32,6 +32,7 @@ def timeout(function: str) -> int:
 
 def longest_call(config: Any) -> float:  # noqa: ANN401  # botocore's Config sets its attributes at run time
     """How long one call of AWS can take, with its retries."""
+    assert config.retries["mode"] == "standard"
     tries = config.retries["total_max_attempts"]
     return float(tries * (config.connect_timeout + config.read_timeout) + (tries - 1) * BOTO_BACKOFF_SECONDS)
 

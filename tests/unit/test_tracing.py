@@ -22,11 +22,12 @@ from shared.observability import tracer
 from shared.order import Order
 from shared.order_table import OrderTable, OutcomeRefused, TableUnavailable, to_item, to_order
 from shared.outcome_writer import TRIES
-from shared.tracing import HEADER_VARIABLE, PaymentSegment, TraceHeader
+from shared.tracing import PaymentSegment, TraceHeader
 from tests.builders import VALID, Context, Gateway, Table, XRay, a_batch, a_record, a_request, an_order
 
 ROOT = "1-5759e988-bd862e3fe1be46a994272793"
 PARENT = "53995c3f42cd8ad8"
+HEADER_VARIABLE = "_X_AMZN_TRACE_ID"  # "Lambda environment variables", AWS Lambda Developer Guide
 
 pytestmark = pytest.mark.usefixtures("gateway")
 
