@@ -4,12 +4,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rich.bar import Bar
 from rich.table import Table
 from rich.text import Text
 
 NUMBERS_CHARACTERS = 20
 SHORTEST_BAR_CHARACTERS = 24
-EIGHTHS = " ▏▎▍▌▋▊▉█"
+THINNEST_BAR_CHARACTERS = 1 / 6  # Rich draws eighths, rounded down
 STREAM_WAIT, GATEWAY = "stream wait", "payment gateway"
 
 
@@ -115,7 +116,9 @@ def draw(title: str, documents: Sequence[dict[str, Any]], width: int) -> Table:
     table.add_column(f"0{_duration(total):>{bar_characters - 1}}", no_wrap=True, width=bar_characters)
     for row in all_rows:
         name = _indented(2 * row.depth, row.name, row.style if row.style in {"red", "yellow"} else "")
-        bar = _bar((row.start - first) / total, (row.end - first) / total, bar_characters, row.style)
+        thinnest = total / bar_characters * THINNEST_BAR_CHARACTERS
+        start = min(row.start - first, total - thinnest)
+        bar = Bar(total, start, max(row.end - first, start + thinnest), color=row.style)
         table.add_row(name, _duration(row.start - first), _duration(row.end - row.start), bar)
     return table
 
@@ -134,16 +137,6 @@ def _totals(all_rows: Sequence[Row], total: float) -> str:
 
 def _duration(seconds: float) -> str:
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.2f} s"
-
-
-def _bar(start: float, end: float, characters: int, style: str) -> Text:
-    """A bar between two fractions of so many characters, of an eighth of one at least: nothing is invisible.
-
-    Blocks grow from the left of a character alone, so a bar begins with the character that its start falls into.
-    """
-    cell = min(int(start * characters), characters - 1)
-    eighths = max(round((end - start) * characters * 8), 1)
-    return _indented(cell, "█" * (eighths // 8) + EIGHTHS[eighths % 8].strip(), style)
 
 
 def _indented(characters: int, text: str, style: str) -> Text:
