@@ -1,8 +1,8 @@
-"""Puts the bytecode of every module into a Lambda package, where it stays valid; `sls package` and `deploy` run this.
+"""Adds the bytecode of every module to a Lambda package; `sls package` and `sls deploy` run this.
 
-Lambda's file system is read-only: what a package lacks in valid bytecode is compiled again at each cold start. Bytecode
-that names the time of its source is stale as soon as a zip has rounded that time. This one is never compared with its
-source ("unchecked hash-based", PEP 552), which nobody can change in a package either, and so not even read.
+Lambda's file system is read-only, so a module without valid bytecode is compiled again at each cold start. Bytecode
+that records the time of its source becomes invalid when a zip rounds that time. So Python is told never to compare it
+with the source ("unchecked hash-based", PEP 552), which does not change in a package.
 """
 
 import compileall
@@ -17,7 +17,7 @@ EXECUTABLE, READABLE = 0o100755, 0o100644
 
 
 def add_bytecode(package: Path) -> None:
-    """Rewrite the package, with the bytecode of this Python; the same content makes the same bytes."""
+    """Add the bytecode of this Python to a package. The same content gives the same bytes."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with zipfile.ZipFile(package) as old:
@@ -25,7 +25,7 @@ def add_bytecode(package: Path) -> None:
         compiled = compileall.compile_dir(
             folder,
             quiet=1,
-            # A module's bytecode names the file it comes from; if that is another one, each import rewrites it.
+            # If the bytecode names another source file than Lambda's, each import corrects it, which takes time.
             stripdir=name,
             prependdir=UNPACKED_IN_LAMBDA,
             invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,
@@ -34,7 +34,9 @@ def add_bytecode(package: Path) -> None:
             raise SystemExit("A module cannot be compiled.")
         with zipfile.ZipFile(package, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as new:
             for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-                entry = zipfile.ZipInfo(str(path.relative_to(folder)))  # with the time that zip's calendar begins at
+                entry = zipfile.ZipInfo(
+                    str(path.relative_to(folder))
+                )  # dated 1980-01-01, the first day that a zip can hold
                 entry.compress_type = zipfile.ZIP_DEFLATED
                 entry.external_attr = (EXECUTABLE if path.suffix == ".so" else READABLE) << 16
                 new.writestr(entry, path.read_bytes())

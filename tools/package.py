@@ -1,4 +1,4 @@
-"""The Lambda package as `sls package` makes it, for those who look into it: the tests and the benchmark."""
+"""Makes the Lambda package with `sls package`, for the tests and the benchmark."""
 
 import os
 import platform
@@ -14,11 +14,11 @@ THIS_MACHINE = f"architecture={'x86_64' if platform.machine() in {'x86_64', 'AMD
 
 
 class NotPackaged(Exception):
-    """`sls package` failed; the message is what it said."""
+    """`sls package` failed; the message is its output."""
 
 
 def package(folder: Path, *options: str) -> Path:
-    """Have the package and its template made in a folder, and return the package."""
+    """Make the package and the template in a folder, and return the package's path."""
     packaging = subprocess.run(
         [SERVERLESS, "package", "--package", str(folder), *options],
         cwd=ROOT,

@@ -40,7 +40,7 @@ class LocalOrders:
     xray_port: int
 
     def trace_id(self, order_id: UUID) -> str | None:
-        """The id of the order's trace."""
+        """Return the id of the order's trace."""
         try:
             response = requests.get(f"http://127.0.0.1:{self.port}/orders/{order_id}", timeout=10)
         except requests.ConnectionError:
@@ -51,7 +51,7 @@ class LocalOrders:
         return trace_id
 
     def xray(self) -> "XRayClient":
-        """The local X-Ray's API."""
+        """Return a client of the local X-Ray."""
         return local_client(f"http://127.0.0.1:{self.xray_port}")
 
 
@@ -65,17 +65,17 @@ class DeployedOrders:
         self._orders = OrderTable(provider["environment"]["ORDERS_TABLE"], client)
 
     def trace_id(self, order_id: UUID) -> str | None:
-        """The id of the order's trace; None if it is not sampled."""
+        """Return the id of the order's trace; None if the trace is not sampled."""
         header = TraceHeader.parse(self._orders.get(order_id).trace_header)
         return header.trace_id if header and header.sampled else None
 
     def xray(self) -> "XRayClient":
-        """AWS X-Ray's API."""
+        """Return a client of AWS X-Ray."""
         return boto3.client("xray", region_name=self._region)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Draw, or say in a line why there is nothing to draw."""
+    """Draw the trace, or print in one line why that is not possible."""
     options = _options(arguments)
     return run(lambda: _trace(options))
 
@@ -102,22 +102,22 @@ def _trace(options: argparse.Namespace) -> None:
 
 
 def _wait(xray: "XRayClient", trace_id: str, options: argparse.Namespace, console: Console) -> list[dict[str, Any]]:
-    """Read the trace until it is complete, or the time is up."""
+    """Read the trace until it is complete, or the time is over."""
     order_id, deadline = str(options.order_id), time.monotonic() + options.wait
     with console.status("") as progress:
         while not is_complete(documents := read_documents(xray, trace_id), order_id):
             left = deadline - time.monotonic()
             if left < 0:
                 break
-            now = f"The order is {status(documents, order_id)} in its trace, or parts of that are missing"
-            progress.update(f"{now}; waiting {left:.0f} s more at most …")
+            now = f"The order is {status(documents, order_id)}, or parts of its trace are missing"
+            progress.update(f"{now}; waiting for up to {left:.0f} s …")
             time.sleep(POLL_SECONDS)
         else:
             return documents
     if not documents:
-        raise CommandFailed(f"X-Ray has nothing of trace {trace_id} after {options.wait:.0f} s.")
+        raise CommandFailed(f"X-Ray has no segment of trace {trace_id} after {options.wait:.0f} s.")
     now = f"the order is {status(documents, order_id)}"
-    console.print(f"Not complete after {options.wait:.0f} s: {now}. This is what there is of its trace.")
+    console.print(f"Not complete after {options.wait:.0f} s: {now}. Its trace so far:")
     return documents
 
 
@@ -139,7 +139,7 @@ def _show(options: argparse.Namespace, documents: Sequence[dict[str, Any]]) -> N
         recorder = Console(record=True, file=io.StringIO(), width=SVG_CHARACTERS)
         recorder.print(draw(title, documents, SVG_CHARACTERS))
         svg = recorder.export_svg(title=f"npm run trace -- {options.order_id}", unique_id="trace")
-        # Without the fonts that Rich would have the reader's browser fetch.
+        # Without Rich's web fonts, which the reader's browser would download.
         options.svg.write_text(re.sub(r"@font-face {.*?}\s*", "", svg, flags=re.DOTALL))
 
 
@@ -153,7 +153,13 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     add_stage(parser, "ask AWS for an order of this stage, not the local run")
     parser.add_argument("--svg", type=Path, metavar="FILE", help="also write the picture to a file")
     parser.add_argument("--json", action="store_true", help="print X-Ray's documents instead of the picture")
-    parser.add_argument("--wait", type=float, default=60, metavar="SECONDS", help="at most so long (default: 60)")
+    parser.add_argument(
+        "--wait",
+        type=float,
+        default=60,
+        metavar="SECONDS",
+        help="wait for a complete trace up to this long (default: 60)",
+    )
     parser.add_argument("--port", type=int, default=API_PORT, help="of the local API (default: %(default)s)")
     parser.add_argument("--xray-port", type=int, default=XRAY_PORT, help="of the local X-Ray (default: %(default)s)")
     return parser.parse_args(arguments)

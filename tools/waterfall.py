@@ -1,21 +1,22 @@
-"""An order's trace as a waterfall: which part of the service worked on it when, and for how long."""
+"""Draws an order's trace as a waterfall: which part of the service worked on it, when, and for how long."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rich.bar import Bar
 from rich.table import Table
 from rich.text import Text
 
 NUMBERS_CHARACTERS = 20
 SHORTEST_BAR_CHARACTERS = 24
-EIGHTHS = " ▏▎▍▌▋▊▉█"
+THINNEST_BAR_CHARACTERS = 1 / 6  # Rich draws eighths, rounded down
 STREAM_WAIT, GATEWAY = "stream wait", "payment gateway"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One segment or subsegment, where it stands in the tree."""
+    """One segment or subsegment, and how deep it is in the tree."""
 
     depth: int
     document: dict[str, Any]
@@ -26,7 +27,7 @@ class Row:
 
     @property
     def end(self) -> float:
-        """What is still in progress has no end yet."""
+        """Return the end; of a part in progress, which has none yet, the start."""
         return float(self.document.get("end_time", self.start))
 
     @property
@@ -39,7 +40,7 @@ class Row:
 
     @property
     def name(self) -> str:
-        """The name, with what an AWS service did, or what a request asked and got."""
+        """Return the name, with the operation of an AWS service or the method of a request."""
         aws, http = self.document.get("aws", {}), self.document.get("http", {})
         does = [aws.get("operation"), aws.get("table_name")] if self.document.get("namespace") == "aws" else []
         asks = [http.get("request", {}).get("method")] if http.get("request") else []
@@ -47,10 +48,10 @@ class Row:
 
 
 def rows(documents: Sequence[dict[str, Any]]) -> list[Row]:
-    """The trace's parts, each below what it belongs to: its own subsegments first, then what continues from it.
+    """List the parts of a trace, each below its parent: the parent's subsegments first, then what continues from it.
 
-    Subsegments come within their segment's document or as documents of their own. Left out is what X-Ray infers of a
-    service that sends no segments itself: the subsegment of its caller says it already.
+    A subsegment is part of its segment's document, or a document of its own. Segments that X-Ray infers, for a service
+    that sends none, are left out: they repeat the subsegment of the caller.
     """
     children: dict[str | None, list[dict[str, Any]]] = {}
     ids = {document["id"] for document in documents for document in _with_subsegments(document)}
@@ -80,7 +81,7 @@ def _with_subsegments(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def is_complete(documents: Sequence[dict[str, Any]], order_id: str) -> bool:
-    """Whether the trace shows the order from its request to its settled payment, and nothing is still in progress."""
+    """Whether the trace has the order from its request to its settled payment, and no part is in progress."""
     all_rows = rows(documents)
     is_settled = status(documents, order_id) != "PENDING"
     roots = [row for row in all_rows if row.depth == 0 and "parent_id" not in row.document]
@@ -91,14 +92,14 @@ def is_complete(documents: Sequence[dict[str, Any]], order_id: str) -> bool:
 
 
 def status(documents: Sequence[dict[str, Any]], order_id: str) -> str:
-    """The order's status, as the attempts to settle it tell."""
+    """Return the order's status, from the annotations of the attempts to settle it."""
     annotations = [document.get("annotations", {}) for document in documents if document.get("type") != "subsegment"]
     told = {str(each["status"]) for each in annotations if each.get("order_id") == order_id}
     return next(iter(told - {"PENDING"}), "PENDING")
 
 
 def draw(title: str, documents: Sequence[dict[str, Any]], width: int) -> Table:
-    """The picture, in so many characters."""
+    """Draw the waterfall, `width` characters wide."""
     all_rows = rows(documents)
     longest_name = max(2 * row.depth + len(row.name) for row in all_rows)
     bar_characters = max(width - longest_name - NUMBERS_CHARACTERS, SHORTEST_BAR_CHARACTERS)
@@ -115,13 +116,15 @@ def draw(title: str, documents: Sequence[dict[str, Any]], width: int) -> Table:
     table.add_column(f"0{_duration(total):>{bar_characters - 1}}", no_wrap=True, width=bar_characters)
     for row in all_rows:
         name = _indented(2 * row.depth, row.name, row.style if row.style in {"red", "yellow"} else "")
-        bar = _bar((row.start - first) / total, (row.end - first) / total, bar_characters, row.style)
+        thinnest = total / bar_characters * THINNEST_BAR_CHARACTERS
+        start = min(row.start - first, total - thinnest)
+        bar = Bar(total, start, max(row.end - first, start + thinnest), color=row.style)
         table.add_row(name, _duration(row.start - first), _duration(row.end - row.start), bar)
     return table
 
 
 def _totals(all_rows: Sequence[Row], total: float) -> str:
-    """The request, then the first attempt's wait and the last one's payment, and the whole."""
+    """Write how long the request, the first wait in the stream, the last payment and the whole took."""
     waits = [row for row in all_rows if row.document["name"] == STREAM_WAIT]
     payments = [row for row in all_rows if row.document["name"] == GATEWAY]
     request = next(row for row in all_rows if row.depth == 0)
@@ -136,16 +139,6 @@ def _duration(seconds: float) -> str:
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.2f} s"
 
 
-def _bar(start: float, end: float, characters: int, style: str) -> Text:
-    """A bar between two fractions of so many characters, of an eighth of one at least: nothing is invisible.
-
-    Blocks grow from the left of a character alone, so a bar begins with the character that its start falls into.
-    """
-    cell = min(int(start * characters), characters - 1)
-    eighths = max(round((end - start) * characters * 8), 1)
-    return _indented(cell, "█" * (eighths // 8) + EIGHTHS[eighths % 8].strip(), style)
-
-
 def _indented(characters: int, text: str, style: str) -> Text:
-    """The space has a style of its own, or an SVG has it as part of the text, where some readers drop it."""
+    """Indent a text by spaces of a style of their own: some SVG readers drop spaces at the start of a text."""
     return Text.assemble((" " * characters, "dim"), (text, style))
