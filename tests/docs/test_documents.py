@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.observability import Metric
 from tests.markdown import README as ENGLISH
 from tests.markdown import ROOT, anchors, blocks, code, commands, documents, headings, links, prose, rows
 
@@ -130,6 +131,14 @@ def test_every_log_line_that_is_explained_is_logged() -> None:
 
     assert len(messages) > 10
     assert [message for message in messages if f'"{message}"' not in sources] == []
+
+
+def test_every_metric_is_explained() -> None:
+    metrics = [
+        name for row in rows(ROOT / "docs/tracing.md") if row[1] in {"count", "seconds"} for name in code(row[0])
+    ]
+
+    assert sorted(metrics) == sorted(Metric)
 
 
 def test_every_log_line_is_explained() -> None:
