@@ -1,0 +1,48 @@
+"""What serverless.yml says of the service, as far as the simulation needs it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Self
+
+from local import service
+from local.stream_mapping import MappingSettings
+
+FUNCTIONS = {"create_order": "createOrder", "process_payment": "processPayment", "recover_orders": "recoverOrders"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What serverless.yml says of the service."""
+
+    variables: Mapping[str, str]
+    timeouts: Mapping[str, float]
+    mapping: MappingSettings
+
+    @classmethod
+    def of(cls, resolved: Mapping[str, Any]) -> Self:
+        """Read a resolved serverless.yml."""
+        functions = {module: service.function(resolved, key) for module, key in FUNCTIONS.items()}
+        variables = dict(resolved["provider"]["environment"])
+        for function in functions.values():
+            variables |= function.get("environment", {})
+        return cls(
+            {name: str(value) for name, value in variables.items()},
+            {module: float(each.get("timeout", resolved["provider"]["timeout"])) for module, each in functions.items()},
+            MappingSettings.from_event(service.stream_event(resolved, "processPayment")),
+        )
+
+    @property
+    def table(self) -> str:
+        """The orders table's name."""
+        return self.variables["ORDERS_TABLE"]
+
+    @property
+    def deadline(self) -> timedelta:
+        """From which age on an order is not charged any more."""
+        return timedelta(seconds=float(self.variables["PAYMENT_DEADLINE_SECONDS"]))
+
+    @property
+    def grace(self) -> timedelta:
+        """From which age on an order that was never attempted is recovered."""
+        return timedelta(seconds=float(self.variables["RECOVERY_GRACE_SECONDS"]))
