@@ -134,6 +134,13 @@ class DynamoDBLocal:
         if self._process is not None:
             self._process.stop()
 
+    def restart(self) -> None:
+        """End it as a crash would, and start it again; meanwhile it does not count as ended."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+        self.start()
+
     def kill(self) -> None:
         """End it at once, as a crash would."""
         if self._process is not None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import boto3
@@ -17,6 +18,9 @@ from local import service as serverless_yml
 from local.child_process import LocalRunFailed
 from local.dynamodb import DynamoDBLocal
 from local.lambda_endpoint import invoker
+from local.page.deliveries import Deliveries
+from local.page.server import OrderPage
+from local.payment_provider import FOLDER_VARIABLE, LocalProvider
 from local.serverless_offline import ServerlessOffline
 from local.stream_mapping import MappingSettings, StreamMapping, UnsupportedMapping
 from local.xray import XRay
@@ -36,6 +40,7 @@ class Stopped(Exception):
 class Ports(NamedTuple):
     """The ports it listens on."""
 
+    page: int
     api: int
     functions: int
     dynamodb: int
@@ -59,22 +64,36 @@ class LocalRun:
         """Start every part, say that they are ready, and watch them until the end: Stopped, or LocalRunFailed."""
         began = time.monotonic()
         with ExitStack() as parts:
-            dynamodb = DynamoDBLocal(port=self._ports.dynamodb, database=self._database)
+            folder = self._database or Path(parts.enter_context(TemporaryDirectory(prefix="order-processor-")))
+            os.environ.update({"PAYMENT_GATEWAY": "local.payment_provider:gateway", FOLDER_VARIABLE: str(folder)})
+            dynamodb = DynamoDBLocal(port=self._ports.dynamodb, database=folder)
             parts.callback(dynamodb.stop)
             xray = XRay(port=self._ports.xray)
             parts.callback(xray.stop)
             pool = parts.enter_context(ThreadPoolExecutor())
             parts.callback(self._stop.set)  # before anything ends, so that nothing complains of it
+            page = OrderPage(self._ports.page, LocalProvider(folder))
+            parts.callback(page.stop)
+            page.start()
             starts = [pool.submit(start) for start in (serverless_yml.load, dynamodb.start, xray.start)]
             service, *_ = self._results(*starts)
 
-            offline = ServerlessOffline(api_port=self._ports.api, lambda_port=self._ports.functions, say=self.say)
+            offline = ServerlessOffline(
+                api_port=self._ports.api, lambda_port=self._ports.functions, say=self.say, hear=page.logs.add
+            )
             parts.callback(offline.kill)
             parts.callback(self._stop.set)
             paths = serverless_yml.get_paths(service)
             self._results(*(pool.submit(offline.wait_for_answer, path, self._stop) for path in paths))
 
-            mapping = pool.submit(self._stream_mapping(service).run, self._stop)
+            mapping = pool.submit(self._stream_mapping(service, page.deliveries).run, self._stop)
+            page.show(
+                table_name=serverless_yml.orders_table_definition(service)["TableName"],
+                api_port=self._ports.api,
+                recover_orders=invoker(serverless_yml.function(service, "recoverOrders"), self._ports.functions),
+                dynamodb=dynamodb,
+                xray_url=xray.endpoint_url,
+            )
             offline.show(kept=False)
             self.say(READY.format(time.monotonic() - began, self._ports.api))
             self._watch(dynamodb, offline, mapping)
@@ -92,17 +111,22 @@ class LocalRun:
         except OSError:
             self.end()
 
-    def _stream_mapping(self, service: Mapping[str, Any]) -> StreamMapping:
+    def _stream_mapping(self, service: Mapping[str, Any], deliveries: Deliveries) -> StreamMapping:
         function = serverless_yml.function(service, STREAM_FUNCTION)
         table = serverless_yml.orders_table_definition(service)["TableName"]
+
+        def on_failure(message: dict[str, Any]) -> None:
+            self.say(f"Stream mapping: the failure queue would get {message}")
+            deliveries.take_failure(message)
+
         try:
             return StreamMapping(
                 settings=MappingSettings.from_event(serverless_yml.stream_event(service, STREAM_FUNCTION)),
                 client=boto3.client("dynamodbstreams"),
                 stream_arn=boto3.client("dynamodb").describe_table(TableName=table)["Table"]["LatestStreamArn"],
                 function_arn=f"arn:aws:lambda:us-east-1:000000000000:function:{function['name']}",
-                invoke=invoker(function, self._ports.functions),
-                on_failure=lambda message: self.say(f"Stream mapping: the failure queue would get {message}"),
+                invoke=deliveries.watched(invoker(function, self._ports.functions)),
+                on_failure=on_failure,
             )
         except (BotoCoreError, ClientError, UnsupportedMapping) as error:
             raise LocalRunFailed(f"The stream mapping cannot start: {error}") from error

@@ -24,12 +24,17 @@ NOISE = re.compile(
 
 
 class ServerlessOffline:
-    """`serverless offline start`; what it says is kept until `show`, and then given to `say`, without the noise."""
+    """`serverless offline start`; what it says is kept until `show`, and then given to `say`, without the noise.
 
-    def __init__(self, *, api_port: int, lambda_port: int, say: Callable[[str], None]) -> None:
+    `hear` gets every line at once, as it is.
+    """
+
+    def __init__(
+        self, *, api_port: int, lambda_port: int, say: Callable[[str], None], hear: Callable[[str], None]
+    ) -> None:
         ports = ["--httpPort", str(api_port), "--lambdaPort", str(lambda_port)]
         command = [SERVERLESS, "offline", "start", "--noSponsor", *ports]
-        self._api_port, self._say = api_port, say
+        self._api_port, self._say, self._hear = api_port, say, hear
         self._is_shown = False
         self._kept: deque[str] = deque(maxlen=30)
         self._process = ChildProcess(command, output=subprocess.PIPE, folder=ROOT)
@@ -84,6 +89,7 @@ class ServerlessOffline:
     def _read(self) -> None:
         for line in self._process.output:
             text = line.decode(errors="replace").rstrip()
+            self._hear(text)
             if NOISE.match(text):
                 continue
             if self._is_shown:

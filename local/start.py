@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from local.child_process import LocalRunFailed
-from local.environment import API_PORT, DYNAMODB_PORT, LAMBDA_PORT, XRAY_PORT, environment
+from local.environment import API_PORT, DYNAMODB_PORT, LAMBDA_PORT, PAGE_PORT, XRAY_PORT, environment
 from local.local_run import LocalRun, Ports, Stopped
 from local.ports import is_free
 
 HIGHEST_PORT = 65_535
 PORTS = {
+    "--page-port": (PAGE_PORT, "the order page"),
     "--port": (API_PORT, "the API"),
     "--lambda-port": (LAMBDA_PORT, "Lambda's Invoke API"),
     "--dynamodb-port": (DYNAMODB_PORT, "DynamoDB Local"),
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str]) -> int:
     run = LocalRun(ports, options.database)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, run.end)
+    run.say(f"The order page: http://127.0.0.1:{options.page_port}")
     run.say("Starting DynamoDB Local, X-Ray, the API and the stream mapping …")
     try:
         run.run()
@@ -74,7 +76,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _ports(options: argparse.Namespace) -> Ports:
-    return Ports(options.port, options.lambda_port, options.dynamodb_port, options.xray_port)
+    return Ports(options.page_port, options.port, options.lambda_port, options.dynamodb_port, options.xray_port)
 
 
 def _port(text: str) -> int:

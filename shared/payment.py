@@ -1,6 +1,8 @@
 """The payment provider: the contract that the service relies on, and a simulated provider that keeps it."""
 
 import asyncio
+import pkgutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
@@ -94,4 +96,7 @@ class SimulatedGateway:
 
 def payment_gateway(settings: PaymentSettings) -> PaymentGateway:
     """Make the gateway that both ProcessPayment and RecoverOrders use: the place to put a real provider in."""
+    if settings.payment_gateway:
+        make: Callable[[PaymentSettings], PaymentGateway] = pkgutil.resolve_name(settings.payment_gateway)
+        return make(settings)
     return SimulatedGateway(settings.payment_delay_seconds)

@@ -1,0 +1,87 @@
+"""What the stream mapping delivers to ProcessPayment, and what becomes of it; and the ways to disturb that."""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from local.stream_mapping import FunctionError, FunctionNotInvoked, Invoke
+
+REMEMBERED = 100
+
+
+class Deliveries(logging.Handler):
+    """Stands between the mapping and the function, and takes what the mapping logs: retries, splits, giving up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._entries = deque[dict[str, Any]](maxlen=REMEMBERED)
+        self._resumed, self._ended = threading.Event(), threading.Event()
+        self._resumed.set()
+        self._last: tuple[dict[str, Any], Invoke] | None = None
+        self.given_up = 0
+        logging.getLogger("local.stream_mapping").addHandler(self)
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the mapping waits before its next delivery."""
+        return not self._resumed.is_set()
+
+    def pause(self, *, paused: bool) -> None:
+        """Hold the mapping's next deliveries, or let them go."""
+        self._resumed.clear() if paused else self._resumed.set()
+
+    def end(self) -> None:
+        """Let go of what waits, without delivering it: the local run ends."""
+        self._ended.set()
+        self._resumed.set()
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Return what has happened last, in order."""
+        return [dict(entry) for entry in list(self._entries)]
+
+    def watched(self, invoke: Invoke) -> Invoke:
+        """Return what the mapping is to call instead of `invoke`."""
+
+        def deliver(event: dict[str, Any]) -> dict[str, Any] | None:
+            self._resumed.wait()
+            if self._ended.is_set():
+                raise FunctionNotInvoked("the mapping is paused")
+            self._last = event, invoke
+            lane = threading.current_thread().name.rpartition("_")[2]
+            return self._deliver(event, invoke, f"lane {lane}")
+
+        return deliver
+
+    def deliver_again(self) -> dict[str, Any] | None:
+        """Deliver the last batch once more, as a stream may; None if there was none."""
+        if self._last is None:
+            return None
+        event, invoke = self._last
+        return self._deliver(event, invoke, "again") or {}
+
+    def take_failure(self, message: Mapping[str, Any]) -> None:
+        """Take what the failure queue would get."""
+        self.given_up += message["DDBStreamBatchInfo"]["batchSize"]
+        self._entries.append({"at": time.time(), "failure": message})
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a line that the mapping logs."""
+        self._entries.append({"at": record.created, "note": record.getMessage()})
+
+    def _deliver(self, event: dict[str, Any], invoke: Invoke, lane: str) -> dict[str, Any] | None:
+        entry: dict[str, Any] = {"at": time.time(), "lane": lane, "records": len(event["Records"])}
+        self._entries.append(entry)
+        began = time.monotonic()
+        try:
+            response = invoke(event)
+        except FunctionError as error:
+            entry["error"] = str(error)
+            raise
+        else:
+            entry["failures"] = len((response or {}).get("batchItemFailures", []))
+            return response
+        finally:
+            entry["seconds"] = round(time.monotonic() - began, 3)
