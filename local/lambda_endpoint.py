@@ -32,7 +32,7 @@ def invoke(event: Mapping[str, Any], *, port: int, function_name: str, timeout_s
         raise FunctionError(f"no answer: {error or type(error).__name__}") from error
     finally:
         connection.close()
-    if response.status == http.HTTPStatus.OK and not response.headers["X-Amz-Function-Error"]:
-        return answer
     fault = answer or {}
+    if response.status == http.HTTPStatus.OK and "errorType" not in fault:
+        return answer
     raise FunctionError(fault.get("errorMessage") or fault.get("Message") or f"HTTP {response.status}")

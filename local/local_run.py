@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -17,12 +18,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local import service as serverless_yml
 from local.child_process import LocalRunFailed
 from local.dynamodb import DynamoDBLocal
+from local.functions import Functions
 from local.lambda_endpoint import invoker
+from local.lambda_runtime import WARM_UP
+from local.log_lines import readable
 from local.page.deliveries import Deliveries
+from local.page.logs import FunctionLogs
 from local.page.server import OrderPage
 from local.payment_provider import FOLDER_VARIABLE, LocalProvider
 from local.serverless_offline import ServerlessOffline
-from local.stream_mapping import MappingSettings, StreamMapping, UnsupportedMapping
+from local.stream_mapping import FunctionError, MappingSettings, StreamMapping, UnsupportedMapping
 from local.xray import XRay
 
 WATCH_SECONDS = 0.2
@@ -50,8 +55,8 @@ class Ports(NamedTuple):
 class LocalRun:
     """Runs until it is asked to end, our parent dies, or a part ends by itself; then nothing of it is left."""
 
-    def __init__(self, ports: Ports, database: Path | None = None) -> None:
-        self._ports, self._database = ports, database
+    def __init__(self, ports: Ports, database: Path | None = None, *, json: bool = False) -> None:
+        self._ports, self._database, self._is_json = ports, database, json
         self._is_asked_to_end = False
         self._stop = threading.Event()
         self._parent = os.getppid()
@@ -78,13 +83,16 @@ class LocalRun:
             starts = [pool.submit(start) for start in (serverless_yml.load, dynamodb.start, xray.start)]
             service, *_ = self._results(*starts)
 
+            runtime_folder = Path(parts.enter_context(TemporaryDirectory(prefix="order-processor-")))
+            functions = Functions(service, runtime_folder, partial(self._take_log_line, page.logs))
+            parts.callback(functions.kill)
             offline = ServerlessOffline(
-                api_port=self._ports.api, lambda_port=self._ports.functions, say=self.say, hear=page.logs.add
+                api_port=self._ports.api, lambda_port=self._ports.functions, virtual_env=runtime_folder, say=self.say
             )
             parts.callback(offline.kill)
             parts.callback(self._stop.set)
-            paths = serverless_yml.get_paths(service)
-            self._results(*(pool.submit(offline.wait_for_answer, path, self._stop) for path in paths))
+            self._results(*(pool.submit(part.wait_until_it_listens, self._stop) for part in (functions, offline)))
+            self._results(*(pool.submit(self._warm_up, service, key) for key in service["functions"]))
 
             mapping = pool.submit(self._stream_mapping(service, page.deliveries).run, self._stop)
             page.show(
@@ -96,7 +104,7 @@ class LocalRun:
             )
             offline.show(kept=False)
             self.say(READY.format(time.monotonic() - began, self._ports.api))
-            self._watch(dynamodb, offline, mapping)
+            self._watch(dynamodb, functions, offline, mapping)
 
     def end(self, *_: object) -> None:
         """Ask it to end; a signal handler, which must not take a lock that what it interrupts may hold."""
@@ -110,6 +118,19 @@ class LocalRun:
             print(line, flush=True)
         except OSError:
             self.end()
+
+    def _take_log_line(self, logs: FunctionLogs, line: str) -> None:
+        logs.add(line)
+        shown = line if self._is_json else readable(line)
+        if shown is not None:
+            self.say(shown)
+
+    def _warm_up(self, service: Mapping[str, Any], key: str) -> None:
+        """Start an instance of a function, so that its first event need not wait for that."""
+        try:
+            invoker(serverless_yml.function(service, key), self._ports.functions)(WARM_UP)
+        except FunctionError as error:
+            raise LocalRunFailed(f"{key} cannot start: {error}") from error
 
     def _stream_mapping(self, service: Mapping[str, Any], deliveries: Deliveries) -> StreamMapping:
         function = serverless_yml.function(service, STREAM_FUNCTION)
@@ -140,9 +161,12 @@ class LocalRun:
         self._check()
         return [future.result() for future in futures]
 
-    def _watch(self, dynamodb: DynamoDBLocal, offline: ServerlessOffline, mapping: Future[None]) -> None:
+    def _watch(
+        self, dynamodb: DynamoDBLocal, functions: Functions, offline: ServerlessOffline, mapping: Future[None]
+    ) -> None:
         while True:
             self._check()
+            functions.check()
             offline.check()
             if dynamodb.has_ended():
                 raise LocalRunFailed("DynamoDB Local has ended by itself.")

@@ -1,9 +1,7 @@
 """serverless.yml as the Serverless Framework resolves it, so that nothing local repeats what it says."""
 
 import json
-import re
 import subprocess
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -50,16 +48,15 @@ def load(stage: str = "dev", region: str | None = None) -> dict[str, Any]:
 
 
 def function(service: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """A function's properties, among them its deployed `name`."""
-    properties: dict[str, Any] = service["functions"][key]
-    return properties
+    """A function's properties, among them its deployed `name`, with what the provider sets for all."""
+    provider, properties = service["provider"], service["functions"][key]
+    common = {name: provider[name] for name in ("memorySize", "timeout")}
+    return {**common, **properties, "environment": environment_of(properties)}
 
 
-def get_paths(service: Mapping[str, Any]) -> list[str]:
-    """A path of the API for each of its routes, with some UUID in place of what varies."""
-    events = [event["http"] for each in service["functions"].values() for event in each["events"] if "http" in event]
-    routes = [event.split()[1] if isinstance(event, str) else event["path"] for event in events]
-    return [re.sub(r"{[^}]*}", str(uuid.uuid4()), f"/{route.lstrip('/')}") for route in routes]
+def environment_of(owner: Mapping[str, Any]) -> dict[str, str]:
+    """The environment variables of a function, or of the provider."""
+    return {name: str(value) for name, value in owner.get("environment", {}).items()}
 
 
 def stream_event(service: Mapping[str, Any], key: str) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     ours = environment(options.dynamodb_port, options.xray_port)
     os.environ.clear()
     os.environ.update(ours)
-    run = LocalRun(ports, options.database)
+    run = LocalRun(ports, options.database, json=options.json)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, run.end)
     run.say(f"The order page: http://127.0.0.1:{options.page_port}")
@@ -67,6 +67,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--database", type=Path, metavar="FOLDER", help="where the orders are kept (default: in memory, for this run)"
     )
+    parser.add_argument("--json", action="store_true", help="show the functions' log lines as they write them")
     options = parser.parse_args(arguments)
     if len(set(_ports(options))) < len(PORTS):
         parser.error(f"{', '.join(PORTS)} must differ")

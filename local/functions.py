@@ -1,0 +1,59 @@
+"""The functions' processes: started by lambda_runtime.py, and reached by serverless-offline through launcher.py."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from local import service as serverless_yml
+from local.child_process import ChildProcess, LocalRunFailed
+from local.service import ROOT
+
+POLL_SECONDS = 0.05
+LAUNCHER = Path(__file__).with_name("launcher.py")
+
+
+class Functions:
+    """The functions of serverless.yml; `on_line` gets every line that they print.
+
+    serverless-offline starts `bin/python3` of the environment variable VIRTUAL_ENV for each instance of a function. In
+    `folder` that is the launcher.
+    """
+
+    def __init__(self, service: Mapping[str, Any], folder: Path, on_line: Callable[[str], None]) -> None:
+        self._on_line = on_line
+        self._socket = folder / "socket"
+        python = folder / "bin" / "python3"
+        python.parent.mkdir()
+        launcher = shlex.join([sys.executable, "-IS", str(LAUNCHER), str(self._socket)])
+        python.write_text(f'#!/bin/sh\nexec {launcher} "$@"\n')
+        python.chmod(0o700)
+        functions = [serverless_yml.function(service, key) for key in service["functions"]]
+        by_handler = {function["handler"]: function for function in functions}
+        command = [sys.executable, "-u", "-m", "local.lambda_runtime", str(self._socket), json.dumps(by_handler)]
+        shared = serverless_yml.environment_of(service["provider"]) | {"LAMBDA_TASK_ROOT": str(ROOT)}
+        self._process = ChildProcess(command, output=subprocess.PIPE, environment=os.environ | shared, folder=ROOT)
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def wait_until_it_listens(self, stop: threading.Event) -> None:
+        """Wait for the runtime, which listens once it has imported what the functions share."""
+        while not self._socket.exists() and not stop.wait(POLL_SECONDS):
+            self.check()
+
+    def check(self) -> None:
+        """Raise if their runtime has ended by itself."""
+        if self._process.has_ended():
+            raise LocalRunFailed("The functions' runtime has ended by itself; what it printed is above.")
+
+    def kill(self) -> None:
+        """End all processes at once, whatever they do."""
+        self._process.kill()
+
+    def _read(self) -> None:
+        for line in self._process.output:
+            self._on_line(line.decode(errors="replace").rstrip())
