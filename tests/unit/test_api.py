@@ -178,7 +178,7 @@ def test_a_body_larger_than_any_order_is_refused_unread() -> None:
     response = post("[" * 100_001)
 
     assert response.status == 413
-    assert response.body["detail"] == "The body is longer than 100000 characters; no valid order is."
+    assert response.body["detail"] == "The body has more than 100000 characters. A valid order is shorter."
 
 
 def test_the_largest_valid_order_fits() -> None:
