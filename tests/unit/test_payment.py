@@ -9,6 +9,7 @@ import pytest
 from shared import payment
 from shared.payment import Declined, GatewayUnavailable, Receipt, SimulatedGateway, payment_gateway
 from shared.settings import PaymentSettings, load_settings
+from tests.builders import Gateway
 
 
 @pytest.fixture
@@ -78,3 +79,9 @@ def test_a_charge_takes_the_delay_that_is_set(monkeypatch: pytest.MonkeyPatch) -
     charge(payment_gateway(load_settings(PaymentSettings)))
 
     assert waits == [1.5]
+
+
+def test_another_gateway_is_put_in_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAYMENT_GATEWAY", "tests.builders:Gateway")
+
+    assert isinstance(payment_gateway(load_settings(PaymentSettings)), Gateway)
