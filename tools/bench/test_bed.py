@@ -94,7 +94,8 @@ def test_bed() -> Iterator[TestBed]:
         os.environ.update(variables)  # for our own client, too
         table = OrderTable(variables["ORDERS_TABLE"])
         client = boto3.client("dynamodb")
-        client.create_table(**service.orders_table_definition(settings))
+        definition = service.orders_table_definition(service.load("dev"))  # prod's capacity is an AWS::NoValue
+        client.create_table(**definition | {"TableName": table.name})
         yield TestBed(zipped, folders, variables, settings, table, client)
 
 
