@@ -166,9 +166,7 @@ class Promises:
         self.accepted[order_id] = None
 
     def invocation_ended(self, invocation: "Invocation") -> None:
-        """Check what an invocation that came to its end has reported."""
-        if not invocation.is_done:
-            return
+        """Check what an invocation that was not killed has reported."""
         lines = Counter[str]()
         for message, order_id, status in invocation.reports:
             if message == "Order settled":
@@ -202,7 +200,7 @@ class Promises:
             item = items[order.order_id]
             if order.status is not Status.PENDING and {"pending_bucket", "due_at"} & item.keys():
                 self.broken("a settled order is not in the index of those that wait", order)
-            is_sure = order.settled_by and order.settled_by.is_done and not order.lost_answer
+            is_sure = order.settled_by and not order.settled_by.is_killed and not order.lost_answer
             if is_sure and order.reported != 1:
                 self.broken("each order that is settled is reported", order)
 
