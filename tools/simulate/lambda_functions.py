@@ -4,7 +4,7 @@ import importlib.util
 import inspect
 import itertools
 import sys
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
@@ -24,10 +24,10 @@ Event = dict[str, Any]
 
 @dataclass(eq=False)
 class Invocation(Process):
-    """One invocation, and what it has reported: (message, order_id, status) of its log lines, and its metrics."""
+    """One invocation, and what it has reported: message, order_id and status of its log lines, and its metrics."""
 
     reports: list[tuple[str, str, str]] = field(default_factory=list)
-    metrics: Counter[str] = field(default_factory=Counter)
+    metrics: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
 
 @dataclass(frozen=True)

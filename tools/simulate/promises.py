@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from shared.observability import Metric
 from shared.order import Status
 from shared.payment import Declined
 from shared.retry_schedule import CLOSING
@@ -179,14 +180,14 @@ class Promises:
                     self.broken("each order is reported as settled once", order)
             elif message == "Order deferred":
                 lines[status] += 1
-        metrics = {
-            "PROCESSED": invocation.metrics["PaymentsProcessed"],
-            "DECLINED": invocation.metrics["PaymentsDeclined"],
-            "PENDING": invocation.metrics["PaymentsDeferred"],
-        }
-        if any(metrics[status] != lines[status] for status in metrics):
-            self.broken(f"metrics count what is logged: {metrics}, {lines}")
-        self.failed_attempts += lines["PENDING"]
+        metrics = invocation.metrics
+        if (
+            len(metrics[Metric.TIME_TO_SETTLE]) != lines[Status.PROCESSED] + lines[Status.DECLINED]
+            or sum(metrics[Metric.PAYMENTS_DECLINED]) != lines[Status.DECLINED]
+            or sum(metrics[Metric.PAYMENTS_DEFERRED]) != lines[Status.PENDING]
+        ):
+            self.broken(f"the metrics count what is logged: {dict(metrics)}, {lines}")
+        self.failed_attempts += lines[Status.PENDING]
 
     def check_end(self, items: dict[str, Item], *, is_over: bool) -> None:
         """Check what is left when nothing is left to do, or the time is over."""

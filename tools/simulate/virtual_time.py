@@ -127,6 +127,7 @@ class VirtualTime:
         self._is_over = True
         self._queue.clear()
         for thread in list(self._busy):
+            thread.process.is_killed = True
             self.current = thread
             thread.turn.release()
             self._main.turn.acquire()
