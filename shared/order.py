@@ -159,6 +159,8 @@ class Order(OrderContent):
     payment_id: str | None = None
     declined_at: Timestamp | None = None
     decline_reason: str | None = None
+    # Which attempt was recorded last: two may end alike in the same millisecond. Stored, but not shown.
+    attempt_id: Annotated[str | None, Field(exclude=True)] = None
     # The place in the request's trace from which the payment continues. Stored, but not shown.
     trace_header: Annotated[str | None, Field(exclude=True)] = None
 
@@ -191,22 +193,25 @@ class Order(OrderContent):
 
     def processed(self, payment_id: str) -> Self:
         """Return the order after its payment."""
-        update = {"status": Status.PROCESSED, "payment_id": payment_id, "processed_at": clock.now(), "due_at": None}
-        return self.model_copy(update=update)
+        return self._after_attempt(
+            status=Status.PROCESSED, payment_id=payment_id, processed_at=clock.now(), due_at=None
+        )
 
     def declined(self, reason: str) -> Self:
         """Return the order after its payment was refused for good."""
-        update = {"status": Status.DECLINED, "decline_reason": reason, "declined_at": clock.now(), "due_at": None}
-        return self.model_copy(update=update)
+        return self._after_attempt(status=Status.DECLINED, decline_reason=reason, declined_at=clock.now(), due_at=None)
 
     def deferred(self, due_at: datetime) -> Self:
         """Return the order, still PENDING, after an attempt to pay failed; the next one is due at `due_at`."""
-        return self.model_copy(update={"attempts": self.attempts + 1, "due_at": due_at})
+        return self._after_attempt(attempts=self.attempts + 1, due_at=due_at)
 
-    def outcome(self) -> dict[str, str | int]:
+    def _after_attempt(self, **update: object) -> Self:
+        return self.model_copy(update={"attempt_id": str(uuid4()), **update})
+
+    def outcome(self) -> dict[str, str | int | None]:
         """Return what the last attempt to pay changed, as JSON values by name."""
         changed = _DEFERRED if self.status is Status.PENDING else _SETTLED
-        return self.model_dump(mode="json", exclude_none=True, include=changed)
+        return {"attempt_id": self.attempt_id, **self.model_dump(mode="json", exclude_none=True, include=changed)}
 
 
 def idempotent_order_id(caller: str, key: str) -> UUID:

@@ -254,8 +254,7 @@ def to_order(item: Mapping[str, Any]) -> Order:
 def to_item(order: Order) -> dict[str, Any]:
     """Write an order as an item of the table."""
     document = order.model_dump(mode="json", exclude_none=True)
-    if order.trace_header:
-        document["trace_header"] = order.trace_header
+    document |= {name: value for name in ("attempt_id", "trace_header") if (value := getattr(order, name))}
     if order.status is Status.PENDING:
         document["pending_bucket"] = str(order.order_id)[0]
     return {name: _to_attribute(value) for name, value in document.items()}

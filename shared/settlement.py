@@ -94,7 +94,7 @@ class Settlement:
             logger.error("Outcome not recorded", extra=_fields(order, reason=f"{type(error).__name__}: {error}"))
             raise
         segment.order = stored
-        if stored.outcome() == outcome.outcome():  # ours, also when the answer to an earlier try was lost
+        if stored.attempt_id == outcome.attempt_id:  # ours, also when the answer to an earlier try was lost
             self._recorded.append(stored)
             message = "Order deferred" if stored.status is Status.PENDING else "Order settled"
         else:

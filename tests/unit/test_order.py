@@ -243,7 +243,7 @@ def test_a_processed_order_tells_its_payment_and_waits_no_more(now: datetime) ->
     order = placed.deferred(now).processed("payment-1")
 
     settled = {"status": Status.PROCESSED, "processed_at": now, "payment_id": "payment-1"}
-    assert order == placed.model_copy(update={**settled, "attempts": 1})
+    assert order == placed.model_copy(update={**settled, "attempts": 1, "attempt_id": order.attempt_id})
     assert "pending_bucket" not in to_item(order)
 
 
@@ -253,7 +253,7 @@ def test_a_declined_order_tells_the_reason_and_waits_no_more(now: datetime) -> N
     order = placed.deferred(now).declined("insufficient funds")
 
     settled = {"status": Status.DECLINED, "declined_at": now, "decline_reason": "insufficient funds"}
-    assert order == placed.model_copy(update={**settled, "attempts": 1})
+    assert order == placed.model_copy(update={**settled, "attempts": 1, "attempt_id": order.attempt_id})
     assert "pending_bucket" not in to_item(order)
 
 
@@ -262,9 +262,24 @@ def test_a_deferred_order_is_pending_and_tells_when_it_is_tried_again(now: datet
 
     order = placed.deferred(now).deferred(now + timedelta(seconds=60))
 
-    assert order == placed.model_copy(update={"attempts": 2, "due_at": now + timedelta(seconds=60)})
+    deferred = {"attempts": 2, "due_at": now + timedelta(seconds=60), "attempt_id": order.attempt_id}
+    assert order == placed.model_copy(update=deferred)
     assert to_item(order)["pending_bucket"] == {"S": str(order.order_id)[0]}
     assert to_order(to_item(order)) == order
+
+
+def test_each_attempt_has_an_id_that_is_stored_but_not_shown(now: datetime) -> None:
+    placed = an_order()
+    attempts = [
+        placed.processed("payment-1"),
+        placed.processed("payment-1"),
+        placed.declined("no"),
+        placed.deferred(now),
+    ]
+
+    assert len({attempt.attempt_id for attempt in attempts}) == 4
+    assert [to_order(to_item(attempt)).attempt_id for attempt in attempts] == [each.attempt_id for each in attempts]
+    assert not any("attempt_id" in attempt.model_dump_json() for attempt in attempts)
 
 
 def test_attempts_are_shown_only_when_one_has_failed() -> None:

@@ -125,10 +125,16 @@ def test_a_processed_order_waits_no_more(orders: OrderTable, dynamodb: Stubber, 
     order = an_order().model_copy(update={"attempts": attempts, "due_at": NOW if attempts else None})
     outcome = order.processed("payment-1")
     update = (
-        'UPDATE "orders" SET "status"=? SET "processed_at"=? SET "payment_id"=? REMOVE "pending_bucket" REMOVE "due_at"'
-        ' WHERE "order_id"=? AND "status"=\'PENDING\''
+        'UPDATE "orders" SET "attempt_id"=? SET "status"=? SET "processed_at"=? SET "payment_id"=?'
+        ' REMOVE "pending_bucket" REMOVE "due_at" WHERE "order_id"=? AND "status"=\'PENDING\''
     )
-    values = ["PROCESSED", outcome.model_dump(mode="json")["processed_at"], "payment-1", order.order_id]
+    values = [
+        outcome.attempt_id,
+        "PROCESSED",
+        outcome.model_dump(mode="json")["processed_at"],
+        "payment-1",
+        order.order_id,
+    ]
     expect_update(dynamodb, update, [text(value) for value in values])
 
     assert orders.record([outcome]) == [outcome]
@@ -137,21 +143,28 @@ def test_a_processed_order_waits_no_more(orders: OrderTable, dynamodb: Stubber, 
 def test_a_declined_order_waits_no_more(orders: OrderTable, dynamodb: Stubber) -> None:
     outcome = an_order().declined("insufficient funds")
     update = (
-        'UPDATE "orders" SET "status"=? SET "declined_at"=? SET "decline_reason"=? REMOVE "pending_bucket"'
-        ' REMOVE "due_at" WHERE "order_id"=? AND "status"=\'PENDING\''
+        'UPDATE "orders" SET "attempt_id"=? SET "status"=? SET "declined_at"=? SET "decline_reason"=?'
+        ' REMOVE "pending_bucket" REMOVE "due_at" WHERE "order_id"=? AND "status"=\'PENDING\''
     )
-    values = ["DECLINED", outcome.model_dump(mode="json")["declined_at"], "insufficient funds", outcome.order_id]
+    values = [
+        outcome.attempt_id,
+        "DECLINED",
+        outcome.model_dump(mode="json")["declined_at"],
+        "insufficient funds",
+        outcome.order_id,
+    ]
     expect_update(dynamodb, update, [text(value) for value in values])
 
     assert orders.record([outcome]) == [outcome]
 
 
 FIRST_FAILURE = (
-    'UPDATE "orders" SET "attempts"=? SET "due_at"=?'
+    'UPDATE "orders" SET "attempt_id"=? SET "attempts"=? SET "due_at"=?'
     ' WHERE "order_id"=? AND "status"=\'PENDING\' AND "attempts" IS MISSING'
 )
 LATER_FAILURE = (
-    'UPDATE "orders" SET "attempts"=? SET "due_at"=? WHERE "order_id"=? AND "status"=\'PENDING\' AND "attempts"=?'
+    'UPDATE "orders" SET "attempt_id"=? SET "attempts"=? SET "due_at"=?'
+    ' WHERE "order_id"=? AND "status"=\'PENDING\' AND "attempts"=?'
 )
 
 
@@ -163,7 +176,12 @@ def test_a_deferred_order_is_due_again_unless_another_attempt_was_recorded(
     orders: OrderTable, dynamodb: Stubber, attempts: int, update: str, parameters: list[dict[str, str]]
 ) -> None:
     outcome = an_order().model_copy(update={"attempts": attempts}).deferred(NOW)
-    values = [{"N": str(attempts + 1)}, text("2026-11-25T12:00:00.000Z"), text(outcome.order_id)]
+    values = [
+        text(outcome.attempt_id),
+        {"N": str(attempts + 1)},
+        text("2026-11-25T12:00:00.000Z"),
+        text(outcome.order_id),
+    ]
     expect_update(dynamodb, update, [*values, *parameters])
 
     assert orders.record([outcome]) == [outcome]

@@ -303,6 +303,17 @@ def test_an_outcome_that_another_attempt_recorded_first_is_reported_as_it_is_sto
     assert metrics["PaymentsDeclined"] == [0.0]
 
 
+def test_an_outcome_that_another_attempt_recorded_alike_in_the_same_millisecond_is_reported_once(
+    table: Table, log: StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order, now = an_order(), clock.now()
+    monkeypatch.setattr(clock, "now", lambda: now)
+
+    assert deliver(order) == deliver(order) == []
+    assert len(table.calls) == 2
+    assert [line["message"] for line in lines(log)] == ["Order settled", "Another attempt was recorded before"]
+
+
 def test_an_outcome_whose_first_answer_got_lost_counts_as_ours(
     table: Table, log: StringIO, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

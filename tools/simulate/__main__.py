@@ -3,9 +3,6 @@
 import argparse
 import secrets
 import sys
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 
 from rich.columns import Columns
 from rich.console import Console
@@ -13,11 +10,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from local import service
 from tools.command import run
-from tools.simulate.results import Outcome, Results
+from tools.simulate.results import Results
 from tools.simulate.settings import Settings
-from tools.simulate.world import World
+from tools.simulate.simulation import simulate
 
-ORDERS_PER_WORLD = 5_000
 SEEDS = 1_000_000
 
 
@@ -25,51 +21,27 @@ def main() -> int:
     """Simulate, and show the counts; 1 if a promise was broken."""
     options = _options()
     results: list[Results] = []
-    failed = run(lambda: results.append(simulate(options.orders, options.seed)))
-    if failed:
-        return failed
-    console = Console(highlight=False)
-    console.print(Columns(results[0].tables(), padding=(0, 6)))
-    command = f"npm run simulate -- --orders {options.orders} --seed {options.seed}"
-    console.print(f"\n{command}: run {results[0].digest}, the same for the same seed.")
-    if results[0].broken:
-        console.print(results[0].broken, markup=False)
-        return 1
-    return 0
+    failed = run(lambda: results.append(_simulate(options.orders, options.seed)))
+    return failed or _show(results[0], options)
 
 
-def simulate(orders: int, seed: int) -> Results:
-    """Run worlds side by side, one on each processor, until all orders came to their end or a promise was broken."""
+def _simulate(orders: int, seed: int) -> Results:
     settings = Settings.of(service.load())
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    outcomes: dict[int, Outcome] = {}
-    with (
-        Progress(*columns, console=Console(stderr=True), transient=True) as progress,
-        ProcessPoolExecutor(mp_context=get_context("spawn")) as processes,
-    ):
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("orders", total=orders)
-        numbers = {
-            processes.submit(run_world, settings, share, f"{seed}/{number}"): number
-            for number, share in enumerate(_shares(orders))
-        }
-        for number, future in enumerate(numbers):
-            outcomes[number] = future.result()
-            progress.advance(task, outcomes[number].orders)
-            if outcomes[number].broken:
-                processes.shutdown(wait=False, cancel_futures=True)
-                break
-    return Results([outcomes[number] for number in sorted(outcomes)])
+        return simulate(settings, orders, seed, lambda done: progress.advance(task, done))
 
 
-def run_world(settings: Settings, orders: int, seed: str) -> Outcome:
-    """Run one world."""
-    return World(settings, orders, seed).run()
-
-
-def _shares(orders: int) -> Iterator[int]:
-    while orders > 0:
-        yield min(orders, ORDERS_PER_WORLD)
-        orders -= ORDERS_PER_WORLD
+def _show(results: Results, options: argparse.Namespace) -> int:
+    console = Console(highlight=False)
+    console.print(Columns(results.tables(), padding=(0, 6)))
+    command = f"npm run simulate -- --orders {options.orders} --seed {options.seed}"
+    console.print(f"\n{command}: run {results.digest}, the same for the same seed.")
+    if results.broken:
+        console.print(results.broken, markup=False)
+        return 1
+    return 0
 
 
 def _options() -> argparse.Namespace:

@@ -8,7 +8,7 @@ from typing import Any
 from local.stream_mapping import FunctionError
 from shared.order import idempotent_order_id
 from tools.simulate.lambda_functions import Function
-from tools.simulate.plan import HOUR, Phase
+from tools.simulate.plan import HOUR, Phase, Plan
 from tools.simulate.promises import Promises
 from tools.simulate.virtual_time import VirtualTime
 
@@ -34,7 +34,7 @@ class Clients:
         while left:
             burst = min(left, self.chance.choice([1, 1, 1, 2, 5, 20, 100, 200]))
             left -= burst
-            start = self.chance.uniform(phase.start, phase.start + (phase.end - phase.start) * 0.9)
+            start = Plan.draw_start(phase, self.chance)
             pace = self.chance.choice([0.02, 0.05, 0.3])
             self.virtual_time.start(self._client(burst, pace), after=start - self.virtual_time.now)
 

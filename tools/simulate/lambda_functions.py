@@ -4,15 +4,17 @@ import importlib.util
 import inspect
 import itertools
 import sys
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import ModuleType
+from functools import cache
+from importlib.abc import InspectLoader
+from types import CodeType, ModuleType
 from typing import Any
 
 from local.stream_mapping import FunctionError, FunctionNotInvoked
 from tools.simulate.faults import Faults
-from tools.simulate.virtual_time import Process, VirtualThread, VirtualTime
+from tools.simulate.virtual_time import Killed, Process, VirtualTime
 
 COLD_START_SECONDS = 0.8
 
@@ -22,15 +24,10 @@ Event = dict[str, Any]
 
 @dataclass(eq=False)
 class Invocation(Process):
-    """One invocation, and what it has reported: the orders of its log lines by message, and its metrics."""
+    """One invocation, and what it has reported: message, order_id and status of its log lines, and its metrics."""
 
-    function: str = ""
-    caller: VirtualThread | None = None
-    response: Any = None
-    error: Exception | None = None
-    is_done: bool = False
     reports: list[tuple[str, str, str]] = field(default_factory=list)
-    metrics: Counter[str] = field(default_factory=Counter)
+    metrics: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
 
 @dataclass(frozen=True)
@@ -61,19 +58,13 @@ class Lambda:
         self.virtual_time.go_on()
         process = self.virtual_time.current.process
         if isinstance(process, Invocation) and self.faults.occurs(fault):
-            self.kill(process)
+            self.virtual_time.kill(process)
             self.virtual_time.go_on()
-
-    def kill(self, invocation: Invocation) -> None:
-        """End an invocation where it is."""
-        self.virtual_time.kill(invocation)
-        if invocation.caller:
-            self.virtual_time.wake(invocation.caller)
 
     def deploy(self) -> None:
         """Kill all invocations."""
         for invocation in list(self.running):
-            self.kill(invocation)
+            self.virtual_time.kill(invocation)
 
 
 class Function:
@@ -99,59 +90,54 @@ class Function:
             It raised, timed out or was killed.
         FunctionNotInvoked
         """
-        virtual_time = self._lambda.virtual_time
+        counts = self._lambda.faults.counts
         if self._lambda.faults.occurs("function not invoked"):
             raise FunctionNotInvoked("throttled")
-        if self._idle:
-            environment = self._idle.pop()
-        else:
-            environment = self._load()
-            virtual_time.sleep(COLD_START_SECONDS)
-        ends_at = virtual_time.now + self._timeout_seconds
-        context = Context(self._module, virtual_time, ends_at)
-        invocation = Invocation(function=self._module, caller=virtual_time.current)
+        environment = self._idle.pop() if self._idle else self._load()
+        invocation = Invocation(ends_at=self._lambda.virtual_time.now + self._timeout_seconds)
         self._lambda.running[invocation] = None
-        virtual_time.start(lambda: self._run(environment, invocation, event, context), invocation)
-        while not invocation.is_done and not invocation.is_killed and virtual_time.now < ends_at:
-            virtual_time.wait(ends_at)
-        del self._lambda.running[invocation]
-        if not invocation.is_done:
+        try:
+            with self._lambda.virtual_time.inside(invocation):
+                response = self._handle(environment, event, invocation)
+        except Killed:
             reason = "killed" if invocation.is_killed else "timed out"
-            self._lambda.faults.counts[f"invocation {reason}"] += 1
-            virtual_time.kill(invocation)
-        self._ended(invocation)
-        if not invocation.is_done:
-            raise FunctionError(reason)
+            counts[f"invocation {reason}"] += 1
+            invocation.is_killed = True
+            raise FunctionError(reason) from None
+        except Exception as error:
+            counts["invocation failed"] += 1
+            self._idle.append(environment)
+            raise FunctionError(repr(error)) from error
+        finally:
+            del self._lambda.running[invocation]
+            if not invocation.is_killed:
+                self._ended(invocation)
         self._idle.append(environment)
-        if invocation.error:
-            self._lambda.faults.counts["invocation failed"] += 1
-            raise FunctionError(repr(invocation.error)) from invocation.error
-        return invocation.response
+        return response
 
-    def _run(self, environment: ModuleType, invocation: Invocation, event: Event, context: Context) -> None:
+    def _handle(self, environment: ModuleType, event: Event, invocation: Invocation) -> Any:  # noqa: ANN401
         # Without Powertools' decorators, whose loggers, metrics and traces are one for all environments of a process.
         handler = inspect.unwrap(environment.lambda_handler)
-        try:
-            invocation.response = handler(event, context)
-        except Exception as error:  # noqa: BLE001  # Lambda reports it to whoever has invoked the function
-            invocation.error = error
-        invocation.is_done = True
-        if invocation.caller:
-            self._lambda.virtual_time.wake(invocation.caller)
+        return handler(event, Context(self._module, self._lambda.virtual_time, invocation.ends_at))
 
     def _load(self) -> ModuleType:
-        """Import the function's module anew."""
-        found = importlib.util.find_spec(f"functions.{self._module}")
-        if found is None or found.origin is None:
-            raise ModuleNotFoundError(self._module)
+        """Start an environment: import the function's module anew."""
+        self._lambda.virtual_time.sleep(COLD_START_SECONDS)
         name = f"{self._module}_{next(self._numbers)}"
-        spec = importlib.util.spec_from_file_location(name, found.origin)
-        if spec is None or spec.loader is None:
-            raise ModuleNotFoundError(self._module)
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module  # pydantic looks its models' module up
+        module = sys.modules[name] = ModuleType(name)  # pydantic looks its models' module up
         try:
-            spec.loader.exec_module(module)
+            exec(_code(f"functions.{self._module}"), module.__dict__)  # noqa: S102  # as the import system does
         finally:
             del sys.modules[name]
         return module
+
+
+@cache
+def _code(module: str) -> CodeType:
+    spec = importlib.util.find_spec(module)
+    if spec is None or not isinstance(spec.loader, InspectLoader):
+        raise ModuleNotFoundError(module)
+    code = spec.loader.get_code(module)
+    if code is None:
+        raise ModuleNotFoundError(module)
+    return code

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 MINUTE, HOUR = 60.0, 3600.0
+# For how long the stream keeps its records, and the provider its idempotency keys.
+RETENTION = 24 * HOUR
 # Between two phases, so that what one has left behind is over when the next one begins.
 GAP = 20 * MINUTE
 
@@ -30,7 +32,7 @@ RATES: dict[str, dict[str, float]] = {
     "disorder": DELIVERY_FAULTS,
     "poison": {"poison": 1.0},
     "provider away": {"provider away": 0.9},
-    "function away": {"function not invoked": 0.97, "schedule missed": 0.5},
+    "function away": {"function not invoked": 0.995, "schedule missed": 0.5},
     "all at once": {
         **{name: rate / 3 for name, rate in (TABLE_FAULTS | CRASHES | DELIVERY_FAULTS).items()},
         "provider away": 0.1,
@@ -83,6 +85,13 @@ class Plan:
     def end(self) -> float:
         """When the last fault is over."""
         return self.phases[-1].end
+
+    @staticmethod
+    def draw_start(phase: Phase, chance: random.Random) -> float:
+        """Draw when a client begins to send orders in a phase."""
+        if phase.kind == "stream off" and chance.random() < 0.3:  # noqa: PLR2004  # those whose records are just kept
+            return phase.end - RETENTION + chance.uniform(0, 15) * MINUTE
+        return chance.uniform(phase.start, phase.start + 0.9 * (phase.end - phase.start))
 
     def phase_at(self, time: float) -> Phase:
         """Return the phase at a time; between two, and after the last, one of no kind."""

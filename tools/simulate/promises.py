@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from shared.observability import Metric
 from shared.order import Status
 from shared.payment import Declined
 from shared.retry_schedule import CLOSING
@@ -166,9 +167,7 @@ class Promises:
         self.accepted[order_id] = None
 
     def invocation_ended(self, invocation: "Invocation") -> None:
-        """Check what an invocation that came to its end has reported."""
-        if not invocation.is_done:
-            return
+        """Check what an invocation that was not killed has reported."""
         lines = Counter[str]()
         for message, order_id, status in invocation.reports:
             if message == "Order settled":
@@ -181,14 +180,14 @@ class Promises:
                     self.broken("each order is reported as settled once", order)
             elif message == "Order deferred":
                 lines[status] += 1
-        metrics = {
-            "PROCESSED": invocation.metrics["PaymentsProcessed"],
-            "DECLINED": invocation.metrics["PaymentsDeclined"],
-            "PENDING": invocation.metrics["PaymentsDeferred"],
-        }
-        if any(metrics[status] != lines[status] for status in metrics):
-            self.broken(f"metrics count what is logged: {metrics}, {lines}")
-        self.failed_attempts += lines["PENDING"]
+        metrics = invocation.metrics
+        if (
+            len(metrics[Metric.TIME_TO_SETTLE]) != lines[Status.PROCESSED] + lines[Status.DECLINED]
+            or sum(metrics[Metric.PAYMENTS_DECLINED]) != lines[Status.DECLINED]
+            or sum(metrics[Metric.PAYMENTS_DEFERRED]) != lines[Status.PENDING]
+        ):
+            self.broken(f"the metrics count what is logged: {dict(metrics)}, {lines}")
+        self.failed_attempts += lines[Status.PENDING]
 
     def check_end(self, items: dict[str, Item], *, is_over: bool) -> None:
         """Check what is left when nothing is left to do, or the time is over."""
@@ -202,7 +201,7 @@ class Promises:
             item = items[order.order_id]
             if order.status is not Status.PENDING and {"pending_bucket", "due_at"} & item.keys():
                 self.broken("a settled order is not in the index of those that wait", order)
-            is_sure = order.settled_by and order.settled_by.is_done and not order.lost_answer
+            is_sure = order.settled_by and not order.settled_by.is_killed and not order.lost_answer
             if is_sure and order.reported != 1:
                 self.broken("each order that is settled is reported", order)
 

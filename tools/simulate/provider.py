@@ -9,11 +9,10 @@ from uuid import UUID
 from shared.payment import Declined, GatewayUnavailable, Receipt
 from tools.simulate.faults import Faults
 from tools.simulate.lambda_functions import Crash
-from tools.simulate.plan import HOUR
+from tools.simulate.plan import RETENTION
 from tools.simulate.promises import OrderHistory, Promises
 from tools.simulate.virtual_time import VirtualTime
 
-REMEMBERED = 24 * HOUR
 FOR_EVER = 1e9
 DECLINE = "insufficient funds"
 
@@ -82,7 +81,7 @@ class Provider:
     def _payment(self, order: OrderHistory, seconds: float) -> Payment:
         """Make the payment, or return the one that the idempotency key stands for."""
         now = self.virtual_time.now
-        if order.payments and now < order.payments[-1].asked_at + REMEMBERED:
+        if order.payments and now < order.payments[-1].asked_at + RETENTION:
             return order.payments[-1]
         receipt = Receipt(f"payment-{len(order.payments) + 1}-{order.order_id}")
         outcome = Declined(DECLINE) if order.script.is_declined else receipt

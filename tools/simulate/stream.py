@@ -11,14 +11,13 @@ from local.stream_mapping.failure_destination import FailureDestination
 from local.stream_mapping.records import Record, created_at, is_wanted, lane_of, sequence_number, to_lambda_record
 from tools.simulate.faults import Faults
 from tools.simulate.memory_dynamodb import stream_record
-from tools.simulate.plan import HOUR
+from tools.simulate.plan import RETENTION
 from tools.simulate.promises import EPOCH, to_time
 from tools.simulate.update_statement import Item
 from tools.simulate.virtual_time import VirtualThread, VirtualTime
 
 STREAM_ARN = "arn:aws:dynamodb:us-east-1:000000000000:table/orders/stream/2026-01-01T00:00:00.000"
 FUNCTION_ARN = "arn:aws:lambda:us-east-1:000000000000:function:processPayment"
-RETENTION = 24 * HOUR
 RECORDS_PER_READ = 1_000
 PAUSE_WHILE_OFF = 60
 

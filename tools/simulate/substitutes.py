@@ -57,7 +57,7 @@ def _metrics(virtual_time: VirtualTime) -> Callable[..., None]:
     def add_metric(name: str, unit: object, value: float) -> None:  # noqa: ARG001  # Powertools' signature
         process = virtual_time.current.process
         if isinstance(process, Invocation):
-            process.metrics[name] += int(value)
+            process.metrics[name].append(value)
 
     return add_metric
 

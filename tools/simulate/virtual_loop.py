@@ -1,6 +1,7 @@
 """What asyncio needs to run in virtual time: an event loop, and an executor for blocking calls."""
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
@@ -33,7 +34,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
             return ()
         self._waiting = self._virtual_time.current
         self._process = self._waiting.process
-        self._virtual_time.wait(None if timeout is None else self.time() + timeout)
+        self._virtual_time.wait(math.inf if timeout is None else self.time() + timeout)
         self._waiting = None
         return ()
 
@@ -47,7 +48,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def close(self) -> None:
         """Close the loop; that of a killed process stays as it is, since what is left of its tasks refers to it."""
-        if not self._process.is_killed:
+        if not self._process.has_ended(self.time()):
             super().close()
 
     def __del__(self) -> None:
@@ -55,7 +56,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Fail for what asyncio would only log, unless it is what a killed process has left behind."""
-        if not self._process.is_killed:
+        if not self._process.has_ended(self.time()):
             self._virtual_time.fail(context.get("exception") or RuntimeError(context["message"]))
 
 

@@ -6,8 +6,10 @@ program takes the same course each time.
 
 import heapq
 import itertools
+import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 
@@ -17,9 +19,14 @@ class Killed(BaseException):
 
 @dataclass(eq=False)
 class Process:
-    """Threads that are killed together, as those of a Lambda execution environment are."""
+    """Threads that end together: when the process is killed, or its time is over."""
 
+    ends_at: float = math.inf
     is_killed: bool = False
+
+    def has_ended(self, now: float) -> bool:
+        """Whether its threads do nothing any more."""
+        return self.is_killed or now >= self.ends_at
 
 
 @dataclass(eq=False)
@@ -62,12 +69,13 @@ class VirtualTime:
         """Let time pass."""
         self.wait(self.now + seconds)
 
-    def wait(self, until: float | None = None) -> None:
+    def wait(self, until: float = math.inf) -> None:
         """Wait until then, or until the thread is woken."""
         self.go_on()
         thread = self.current
         thread.is_waiting = True
-        if until is not None:
+        until = min(until, thread.process.ends_at)
+        if until < math.inf:
             self._wake_at(until, thread)
         self._pass_on(thread)
         self.go_on()
@@ -78,8 +86,8 @@ class VirtualTime:
             self._wake_at(self.now, thread)
 
     def go_on(self) -> None:
-        """Raise Killed if the calling thread's process was killed: it has no effect on the world any more."""
-        if self._is_over or self.current.process.is_killed:
+        """Raise Killed if the calling thread's process has ended: it has no effect on the world any more."""
+        if self._is_over or self.current.process.has_ended(self.now):
             raise Killed
 
     def kill(self, process: Process) -> None:
@@ -94,6 +102,20 @@ class VirtualTime:
         if not self._is_over:
             self._error = self._error or error
 
+    @contextmanager
+    def inside(self, process: Process) -> Iterator[None]:
+        """Have the calling thread belong to a process, while the context lasts."""
+        thread = self.current
+        outside, thread.process = thread.process, process
+        try:
+            yield
+        except Killed:
+            thread.process = outside
+            self.go_on()  # all is over
+            raise
+        finally:
+            thread.process = outside
+
     def run(self) -> None:
         """Let all threads run until none has anything left to do, or one fails, whose error this raises."""
         self._pass_on(self._main)
@@ -105,6 +127,7 @@ class VirtualTime:
         self._is_over = True
         self._queue.clear()
         for thread in list(self._busy):
+            thread.process.is_killed = True
             self.current = thread
             thread.turn.release()
             self._main.turn.acquire()

@@ -13,12 +13,12 @@ from tools.simulate.clients import Clients
 from tools.simulate.faults import Faults
 from tools.simulate.lambda_functions import Function, Lambda
 from tools.simulate.memory_dynamodb import MemoryDynamoDB
-from tools.simulate.plan import HOUR, MINUTE, UNDISTURBED, Plan
+from tools.simulate.plan import HOUR, MINUTE, RETENTION, UNDISTURBED, Plan
 from tools.simulate.promises import EPOCH, LAST_HOURS, PromiseBroken, Promises, to_time
 from tools.simulate.provider import Provider
 from tools.simulate.results import Outcome
 from tools.simulate.settings import Settings
-from tools.simulate.stream import RETENTION, Shard
+from tools.simulate.stream import Shard
 from tools.simulate.substitutes import substituted
 from tools.simulate.unreliable_dynamodb import UnreliableDynamoDB
 from tools.simulate.update_statement import Item
