@@ -1,4 +1,4 @@
-"""What an operator who gets a command wrong is told: one line, before anything is packaged or changed."""
+"""A wrong command is refused with one line, before anything is packaged or changed."""
 
 import subprocess
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ def last_line_of_failed(*arguments: str, env: Mapping[str, str]) -> str:
         ("--stage", "prd", "--stage prd: expected dev or prod."),
         ("--param", "paralelization=4", "--param paralelization=4: expected one of architecture,"),
         ("--param", "payment_delay_seconds=two", "--param payment_delay_seconds=two: expected a number."),
-        ("--param", "protected=maybe", "--param protected=maybe: expected a boolean."),
+        ("--param", "backups=maybe", "--param backups=maybe: expected a boolean."),
         (
             "--param",
             "parallelization=99",

@@ -11,8 +11,9 @@ import pytest
 
 from tests.integration.compiled import STAGES, Compiled, compiled_stage
 
-# "Actions, resources, and condition keys for AWS X-Ray", Service Authorization Reference: these take no resource.
-WITHOUT_RESOURCES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+# "Actions, resources, and condition keys for AWS X-Ray" and "for Amazon DynamoDB", Service Authorization Reference:
+# these take no resource.
+WITHOUT_RESOURCES = {"dynamodb:DescribeEndpoints", "xray:PutTraceSegments", "xray:PutTelemetryRecords"}
 
 # W3005: serverless-iam-roles-per-function writes a DependsOn that is implied already.
 ACCEPTED = ["W3005"]

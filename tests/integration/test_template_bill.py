@@ -34,6 +34,7 @@ FREE_TYPES = {
     "AWS::Budgets::Budget",
     "AWS::Events::Rule",
     "AWS::IAM::Role",
+    "AWS::Lambda::EventInvokeConfig",
     "AWS::Lambda::EventSourceMapping",
     "AWS::Lambda::Permission",
     "AWS::S3::BucketPolicy",
@@ -67,7 +68,8 @@ class Line:
         return max(self.used - self.free, 0) * self.price
 
     def __str__(self) -> str:
-        return f"{self.name:<44}{self.used:>12,.4g}{self.free:>12,.7g}{self.dollars:>8.2f}   {self.source}"
+        used = f"{self.used:,.0f}" if self.used == int(self.used) else f"{self.used:,.3f}"
+        return f"{self.name:<44}{used:>12}{self.free:>12,.0f}{self.dollars:>8.2f}   {self.source}"
 
 
 @pytest.fixture(scope="module")
