@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import requests
 
+from local.payment_provider import LocalProvider
 from tests.builders import VALID, an_item
 from tests.e2e.conftest import Service, npm_start
 
@@ -41,17 +42,17 @@ def pids(service: Service, command: str) -> list[int]:
     return [pid for pid, line in service.family().items() if command in line]
 
 
-def test_functions_killed_amid_payments_are_started_again() -> None:
-    with npm_start() as service:
-        order_ids = [post(service) for _ in range(5)]
-        time.sleep(1)
-        paying = pids(service, "process_payment")
-        for pid in paying:
-            os.kill(pid, signal.SIGKILL)
-        order_ids += [post(service) for _ in range(5)]
+def test_a_function_killed_after_a_charge_is_started_again_and_charges_nobody_twice(tmp_path: Path) -> None:
+    provider = LocalProvider(tmp_path)
+    with npm_start("--database", str(tmp_path)) as service:
+        provider.is_to_crash = True
+        order_ids = [post(service) for _ in range(10)]
 
-        assert paying
         assert_all_settled(service, order_ids)
+
+    assert not provider.is_to_crash
+    provider.ledger.read()
+    assert provider.ledger.charges == dict.fromkeys(order_ids, 1)
 
 
 @pytest.mark.parametrize("killed", ["local.start", "DynamoDBLocal.jar"])
