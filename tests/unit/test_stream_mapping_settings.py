@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from local import service
 from local.stream_mapping import MappingSettings, UnsupportedMapping
 from tests.unit.fake_stream import STREAM_ARN
 
@@ -64,3 +65,23 @@ def test_what_serverless_yml_leaves_out_is_as_the_framework_deploys_it() -> None
 def test_a_mapping_that_cannot_be_emulated_is_refused(event: dict[str, Any]) -> None:
     with pytest.raises(UnsupportedMapping):
         MappingSettings.from_event(event)
+
+
+def test_every_function_with_a_stream_event_is_found_with_its_table() -> None:
+    of_orders, of_refunds = (
+        {"arn": {"Fn::GetAtt": ["Orders", "StreamArn"]}},
+        {"arn": {"Fn::GetAtt": ["Refunds", "StreamArn"]}},
+    )
+    tables = {name: {"Properties": {"TableName": f"the-{name}"}} for name in ("Orders", "Refunds")}
+    resolved = {
+        "functions": {
+            "pay": {"events": [{"stream": of_orders}]},
+            "create": {"events": [{"http": "POST /orders"}]},
+            "inform": {"events": [{"stream": of_orders}, {"stream": of_refunds}]},
+        },
+        "resources": {"Resources": tables},
+    }
+
+    found = [(key, service.stream_table(resolved, event)) for key, event in service.stream_events(resolved)]
+
+    assert found == [("pay", "the-Orders"), ("inform", "the-Orders"), ("inform", "the-Refunds")]
