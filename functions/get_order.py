@@ -8,7 +8,6 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from shared import tracing
 from shared.api import order_response, resolver
 from shared.observability import logger, tracer
 from shared.order import OrderNotFound
@@ -33,7 +32,6 @@ def _uuid(order_id: str) -> UUID:
 
 
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_REST)
-@tracing.starts_trace
 @tracer.capture_lambda_handler(capture_response=False)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer a proxy request of API Gateway."""

@@ -52,7 +52,6 @@ processor = AsyncBatchProcessor(EventType.DynamoDBStreams, model=OrderRecord, ra
 
 
 @logger.inject_lambda_context
-@tracing.starts_trace
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:

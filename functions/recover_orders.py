@@ -38,7 +38,6 @@ loop = asyncio.new_event_loop()
 
 
 @logger.inject_lambda_context
-@tracing.starts_trace
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def lambda_handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:

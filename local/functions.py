@@ -38,7 +38,8 @@ class Functions:
         command = [sys.executable, "-u", "-m", "local.lambda_runtime", str(self._socket), json.dumps(by_handler)]
         shared = serverless_yml.environment_of(service["provider"]) | {"LAMBDA_TASK_ROOT": str(ROOT)}
         self._process = ChildProcess(command, output=subprocess.PIPE, environment=os.environ | shared, folder=ROOT)
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def wait_until_it_listens(self, stop: threading.Event) -> None:
         """Wait for the runtime, which listens once it has imported what the functions share."""
@@ -53,7 +54,9 @@ class Functions:
     def kill(self) -> None:
         """End all processes at once, whatever they do."""
         self._process.kill()
+        self._reader.join()
 
     def _read(self) -> None:
-        for line in self._process.output:
-            self._on_line(line.decode(errors="replace").rstrip())
+        with self._process.output as output:
+            for line in output:
+                self._on_line(line.decode(errors="replace").rstrip())

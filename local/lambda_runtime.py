@@ -96,14 +96,16 @@ class Instance(socketserver.StreamRequestHandler):
 def _trace(name: str) -> Iterator[None]:
     """Start a trace, and send the function's segment to the X-Ray daemon: API Gateway and Lambda do this in AWS."""
     trace_id, segment_id = f"1-{int(time.time()):08x}-{os.urandom(12).hex()}", os.urandom(8).hex()
-    segment = {"name": name, "id": segment_id, "trace_id": trace_id, "origin": "AWS::Lambda::Function"}
+    segment: dict[str, Any] = {"name": name, "id": segment_id, "trace_id": trace_id, "origin": "AWS::Lambda::Function"}
     os.environ[HEADER_VARIABLE] = f"Root={trace_id};Parent={segment_id};Sampled=1"
-    start_time, fault = time.time(), True
+    start_time = time.time()
     try:
         yield
-        fault = False
+    except Exception:
+        segment["fault"] = True
+        raise
     finally:
-        document = json.dumps(segment | {"start_time": start_time, "end_time": time.time(), "fault": fault})
+        document = json.dumps({**segment, "start_time": start_time, "end_time": time.time()})
         host, _, port = os.environ["AWS_XRAY_DAEMON_ADDRESS"].partition(":")
         with socket.socket(type=socket.SOCK_DGRAM) as daemon:
             daemon.sendto(f'{{"format": "json", "version": 1}}\n{document}'.encode(), (host, int(port)))

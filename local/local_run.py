@@ -31,7 +31,6 @@ from local.stream_mapping import FunctionError, MappingSettings, StreamMapping, 
 from local.xray import XRay
 
 WATCH_SECONDS = 0.2
-STREAM_FUNCTION = "processPayment"
 READY = """Ready in {:.0f} s: POST an order, GET it, see all with `npm run trace -- ORDER_ID`. Ctrl-C ends it.
 
   curl -i http://127.0.0.1:{}/orders -H 'Content-Type: application/json' -d @examples/order.json
@@ -94,7 +93,10 @@ class LocalRun:
             self._results(*(pool.submit(part.wait_until_it_listens, self._stop) for part in (functions, offline)))
             self._results(*(pool.submit(self._warm_up, service, key) for key in service["functions"]))
 
-            mapping = pool.submit(self._stream_mapping(service, page.deliveries).run, self._stop)
+            mappings = [
+                pool.submit(self._stream_mapping(service, key, event, page.deliveries).run, self._stop)
+                for key, event in serverless_yml.stream_events(service)
+            ]
             page.show(
                 table_name=serverless_yml.orders_table_definition(service)["TableName"],
                 api_port=self._ports.api,
@@ -104,7 +106,7 @@ class LocalRun:
             )
             offline.show(kept=False)
             self.say(READY.format(time.monotonic() - began, self._ports.api))
-            self._watch(dynamodb, functions, offline, mapping)
+            self._watch(dynamodb, functions, offline, mappings)
 
     def end(self, *_: object) -> None:
         """Ask it to end; a signal handler, which must not take a lock that what it interrupts may hold."""
@@ -132,9 +134,11 @@ class LocalRun:
         except FunctionError as error:
             raise LocalRunFailed(f"{key} cannot start: {error}") from error
 
-    def _stream_mapping(self, service: Mapping[str, Any], deliveries: Deliveries) -> StreamMapping:
-        function = serverless_yml.function(service, STREAM_FUNCTION)
-        table = serverless_yml.orders_table_definition(service)["TableName"]
+    def _stream_mapping(
+        self, service: Mapping[str, Any], key: str, event: Mapping[str, Any], deliveries: Deliveries
+    ) -> StreamMapping:
+        function = serverless_yml.function(service, key)
+        table = serverless_yml.stream_table(service, event)
 
         def on_failure(message: dict[str, Any]) -> None:
             self.say(f"Stream mapping: the failure queue would get {message}")
@@ -142,7 +146,7 @@ class LocalRun:
 
         try:
             return StreamMapping(
-                settings=MappingSettings.from_event(serverless_yml.stream_event(service, STREAM_FUNCTION)),
+                settings=MappingSettings.from_event(event),
                 client=boto3.client("dynamodbstreams"),
                 stream_arn=boto3.client("dynamodb").describe_table(TableName=table)["Table"]["LatestStreamArn"],
                 function_arn=f"arn:aws:lambda:us-east-1:000000000000:function:{function['name']}",
@@ -150,7 +154,7 @@ class LocalRun:
                 on_failure=on_failure,
             )
         except (BotoCoreError, ClientError, UnsupportedMapping) as error:
-            raise LocalRunFailed(f"The stream mapping cannot start: {error}") from error
+            raise LocalRunFailed(f"The stream mapping of {key} cannot start: {error}") from error
 
     def _results(self, *futures: Future[Any]) -> list[Any]:
         """Wait for all, or for the first that fails."""
@@ -162,7 +166,7 @@ class LocalRun:
         return [future.result() for future in futures]
 
     def _watch(
-        self, dynamodb: DynamoDBLocal, functions: Functions, offline: ServerlessOffline, mapping: Future[None]
+        self, dynamodb: DynamoDBLocal, functions: Functions, offline: ServerlessOffline, mappings: list[Future[None]]
     ) -> None:
         while True:
             self._check()
@@ -170,8 +174,8 @@ class LocalRun:
             offline.check()
             if dynamodb.has_ended():
                 raise LocalRunFailed("DynamoDB Local has ended by itself.")
-            if mapping.done():
-                raise LocalRunFailed(f"The stream mapping has ended by itself: {mapping.exception()}")
+            for ended in (mapping for mapping in mappings if mapping.done()):
+                raise LocalRunFailed(f"A stream mapping has ended by itself: {ended.exception()}")
             time.sleep(WATCH_SECONDS)
 
     def _check(self) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,10 +59,22 @@ def environment_of(owner: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(value) for name, value in owner.get("environment", {}).items()}
 
 
+def stream_events(service: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The stream events, each the properties of an event source mapping, with the key of their function."""
+    for key, properties in service["functions"].items():
+        yield from ((key, event["stream"]) for event in properties["events"] if "stream" in event)
+
+
 def stream_event(service: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """The stream event of a function: the properties of its event source mapping."""
-    events: list[dict[str, dict[str, Any]]] = function(service, key)["events"]
-    return next(event["stream"] for event in events if "stream" in event)
+    """The stream event of a function."""
+    return next(event for owner, event in stream_events(service) if owner == key)
+
+
+def stream_table(service: Mapping[str, Any], event: Mapping[str, Any]) -> str:
+    """The name of the table that a stream event refers to, by `!GetAtt RESOURCE.StreamArn`."""
+    resource = event["arn"]["Fn::GetAtt"][0]
+    name: str = service["resources"]["Resources"][resource]["Properties"]["TableName"]
+    return name
 
 
 def orders_table_definition(service: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ const POETRY = [
   "poetry-plugin-export==1.10.1", // serverless-python-requirements packages what it exports
   "poetry-plugin-pypi-mirror==0.6.5", // makes Poetry use pip's index, which may be a company's mirror
 ];
+const PYPI = "https://pypi.org/simple/"; // pip's default
 const PARENT_CHECK_MS = 500;
 const inRoot = (...names) => join(ROOT, ...names);
 
@@ -104,8 +105,7 @@ function poetrySettings() {
   const python = inRoot(".poetry", "bin", "python");
   const ofPip = outputOf(python, "-m", "pip", "config", "list");
   const setting = (name) => ofPip.match(new RegExp(`^(?::env:|global|user|site)\\.${name}='(.+)'$`, "m"))?.[1];
-  const byDefault = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)";
-  const index = setting("index-url") ?? outputOf(python, "-c", byDefault).trim();
+  const index = setting("index-url") ?? PYPI;
   return {
     POETRY_PYPI_MIRROR_URL: index.replace(/\/*$/, "/"),
     ...(setting("cert") && { REQUESTS_CA_BUNDLE: setting("cert") }),

@@ -9,22 +9,19 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import wraps
 from itertools import batched
 from typing import TYPE_CHECKING, Any, Self
 
 import boto3
 from aws_xray_sdk import global_sdk_config
 from aws_xray_sdk.core import xray_recorder
-from aws_xray_sdk.core.models.segment import Segment
-from aws_xray_sdk.core.models.traceid import TraceId
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from shared.observability import logger, tracer
+from shared.observability import logger
 from shared.order import Order
 
 if TYPE_CHECKING:
@@ -103,30 +100,6 @@ def subsegment_on_error(name: str) -> Iterator[None]:
                 subsegment.start_time = start_time
                 subsegment.add_error_flag()
         raise
-
-
-def starts_trace[**P, R](handler: Callable[P, R]) -> Callable[P, R]:
-    """Start a trace outside AWS. In Lambda, each invocation already has one, with the function's segment."""
-
-    @wraps(handler)
-    def traced(*args: P.args, **kwargs: P.kwargs) -> R:
-        if tracer.disabled or HEADER_VARIABLE in os.environ:
-            return handler(*args, **kwargs)
-        segment = Segment(os.environ["AWS_LAMBDA_FUNCTION_NAME"], traceid=TraceId().to_id())
-        segment.origin = "AWS::Lambda::Function"  # type: ignore[attr-defined]  # every attribute becomes a field
-        os.environ[HEADER_VARIABLE] = str(TraceHeader(segment.trace_id, segment.id, sampled=True))
-        try:
-            return handler(*args, **kwargs)
-        except Exception:
-            segment.add_fault_flag()
-            raise
-        finally:
-            del os.environ[HEADER_VARIABLE]
-            xray_recorder.clear_trace_entities()
-            segment.close()
-            xray_recorder.emitter.send_entity(segment)
-
-    return traced
 
 
 class PaymentSegment:

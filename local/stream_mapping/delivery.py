@@ -1,6 +1,6 @@
 """What becomes of a batch when the function succeeds, fails or reports failures, by AWS's documented rules.
 
-Time, waiting, the function and the on-failure destination come in as arguments: no threads here.
+Waiting, the function and the on-failure destination are arguments: there are no threads here.
 """
 
 import logging
@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from local.stream_mapping.records import Record, created_at, sequence_number
+from local.stream_mapping.records import Record, sequence_number
 from local.stream_mapping.settings import ENDLESS, MappingSettings
 
 Invoke = Callable[[dict[str, Any]], dict[str, Any] | None]
 
-# AWS does not document its backoff; ours is short because somebody sits and waits for it.
+# AWS does not document its backoff. Ours is short, because a person waits for the result.
 FIRST_BACKOFF_SECONDS = 0.2
 LONGEST_BACKOFF_SECONDS = 5.0
 
@@ -26,7 +26,7 @@ class FunctionError(Exception):
 
 
 class FunctionNotInvoked(FunctionError):
-    """The function could not be invoked at all: it is away, or throttled."""
+    """The function could not be invoked at all."""
 
 
 def backoff_seconds(attempts_before: int) -> float:
@@ -52,7 +52,7 @@ def first_failure(response: Mapping[str, Any] | None, records: list[Record]) -> 
 
 @dataclass(frozen=True)
 class Batch:
-    """A batch, or what a split or a checkpoint left of one, and what it has cost so far."""
+    """A batch, or a part of one, with the number of its attempts so far."""
 
     records: list[Record]
     retries: int = 0
@@ -67,42 +67,25 @@ class Batch:
 
 @dataclass(frozen=True)
 class Delivery:
-    """Delivers the batches of one lane, one after the other, until every record is processed or given up on.
+    """Delivers the batches of one lane, one after the other, until every record is processed or given up.
 
-    The rules are in "Retain discarded records for a DynamoDB event source in Lambda". Where it is silent: the parts of
-    a split batch keep the count of retries that the batch had spent; a report that names the first record splits
-    nothing off, and so spends a retry.
+    The rules are in "Retain discarded records for a DynamoDB event source in Lambda". Two cases it does not describe:
+    the parts of a split batch keep its count of retries; a report that names the first record counts as a retry.
     """
 
     settings: MappingSettings
     invoke: Invoke
-    give_up: Callable[[Batch, str], None]
-    clock: Callable[[], float]
+    give_up: Callable[[Batch], None]
     wait: Callable[[float], None]
 
     def deliver(self, records: list[Record]) -> None:
-        """Return when nothing of the batch is left to do; what `wait` raises ends it early."""
+        """Deliver a batch until nothing of it is left; an exception of `wait` ends this early."""
         waiting = deque([Batch(records)])
         while waiting:
-            batch = self._without_expired(waiting.popleft())
-            if batch.records:
-                waiting.extendleft(reversed(self._attempt(batch)))
-
-    def _without_expired(self, batch: Batch) -> Batch:
-        """The batch without the records at its head that are older than the maximum age, which are given up on."""
-        maximum = self.settings.maximum_record_age_in_seconds
-        if maximum == ENDLESS:
-            return batch
-        ages = (self.clock() - created_at(record) for record in batch.records)
-        expired = next((index for index, age in enumerate(ages) if age <= maximum), len(batch.records))
-        if expired:
-            head = replace(batch, records=batch.records[:expired])
-            log.error("%s given up: older than %d s", head, maximum)
-            self.give_up(head, "RecordAgeExceeded")
-        return replace(batch, records=batch.records[expired:])
+            waiting.extendleft(reversed(self._attempt(waiting.popleft())))
 
     def _attempt(self, batch: Batch) -> list[Batch]:
-        """Invoke the function once; returns what is still to be delivered, in order."""
+        """Invoke the function once, and return what is still to be delivered, in order."""
         invoked = replace(batch, invocations=batch.invocations + 1, missed_invocations=0)
         try:
             response = self.invoke({"Records": batch.records})
@@ -116,7 +99,7 @@ class Delivery:
         return [] if failed_from is None else self._after_report(replace(invoked, function_error=False), failed_from)
 
     def _again_later(self, batch: Batch, reason: str) -> list[Batch]:
-        """Not invoked, "it retries until the records expire or exceed the maximum age": no retry is spent."""
+        """If the function is not invoked, Lambda "retries until the records expire": no retry is spent."""
         if not batch.missed_invocations:
             log.warning("%s: the function cannot be invoked, trying until it can: %s", batch, reason)
         self.wait(backoff_seconds(batch.missed_invocations))
@@ -131,7 +114,7 @@ class Delivery:
         return [replace(batch, records=batch.records[:half]), replace(batch, records=batch.records[half:])]
 
     def _after_report(self, batch: Batch, failed_from: int) -> list[Batch]:
-        """What is before the checkpoint is done. To bisect there spends no retry either."""
+        """The records before the checkpoint are done. A split at the checkpoint spends no retry either."""
         rest = replace(batch, records=batch.records[failed_from:])
         if not self.settings.bisect_batch_on_function_error or failed_from == 0:
             return self._retry(rest, "reported as failed")
@@ -142,7 +125,7 @@ class Delivery:
         maximum = self.settings.maximum_retry_attempts
         if maximum != ENDLESS and batch.retries >= maximum:
             log.error("%s given up after %d invocation(s): %s", batch, batch.invocations, reason)
-            self.give_up(batch, "RetryAttemptsExhausted")
+            self.give_up(batch)
             return []
         log.warning("%s retried (%d): %s", batch, batch.retries + 1, reason)
         self.wait(backoff_seconds(batch.retries))

@@ -15,19 +15,19 @@ from local.stream_mapping.failure_destination import FailureDestination, OnFailu
 from local.stream_mapping.lane import Lane
 from local.stream_mapping.records import Record, is_wanted, lane_of
 from local.stream_mapping.settings import MappingSettings
-from local.stream_mapping.shard import Outage, Pause, Shard, StartingPosition
+from local.stream_mapping.shard import Outage, Pause, Shard
 
 DISCOVERY_SECONDS = 0.5  # DynamoDB Local begins a new shard every few hours
 MOST_SHARDS = 1_000  # at once; a thread exists only for a shard that is being read
 
 
 class _Stopping(BaseException):
-    """The mapping ends, the batch stays as it is. Not an Exception, lest it be taken for a failed invocation."""
+    """The mapping ends; its batch is left as it is. Not an Exception: that would count as a failed invocation."""
 
 
 @contextmanager
 def _ending_all(stop: threading.Event) -> Iterator[None]:
-    """Let no thread outlive another's error."""
+    """An error of one thread ends all of them."""
     try:
         yield
     except BaseException:
@@ -39,8 +39,8 @@ def _ending_all(stop: threading.Event) -> Iterator[None]:
 class StreamMapping:
     """An event source mapping of one stream to one function ("Using AWS Lambda with Amazon DynamoDB").
 
-    It remembers how far it has come only while it runs. The next run begins at the starting position again and delivers
-    anew what was processed: like AWS's, it delivers at least once, and the function must be idempotent.
+    Its position in the stream is kept in memory only. The next run starts at TRIM_HORIZON again and delivers every
+    record again: as in AWS, delivery is at least once, and the function must be idempotent.
     """
 
     settings: MappingSettings
@@ -57,7 +57,6 @@ class StreamMapping:
 
         An error of the mapping itself ends it too: it sets `stop` and is raised.
         """
-        start = self.settings.starting_position
         shards: dict[str, Shard] = {}
         readings: dict[str, Future[None]] = {}
         outage = Outage()
@@ -72,7 +71,6 @@ class StreamMapping:
                 for shard_id in parents.keys() - shards.keys():
                     shards[shard_id] = Shard(
                         shard_id=shard_id,
-                        start=start,
                         stream_arn=self.stream_arn,
                         client=self.client,
                         outage=outage,
@@ -80,9 +78,8 @@ class StreamMapping:
                     )
                 for shard in shards.values():
                     shard.is_listed = shard.shard_id in parents
-                for shard_id in _ready(parents, readings, start):
+                for shard_id in _ready(parents, readings):
                     readings[shard_id] = threads.submit(self._follow, shards[shard_id], stop)
-                start = "TRIM_HORIZON"  # of shards that appear later, nothing was there when the mapping started
                 self.pause(stop, DISCOVERY_SECONDS)
         for reading in readings.values():
             reading.result()
@@ -111,7 +108,7 @@ class StreamMapping:
                             shares[lane_of(record, len(lanes))].append(record)
                     for lane, share in zip(lanes, shares, strict=True):
                         if share:
-                            lane.put(share, stop)
+                            lane.put(share)
             finally:
                 for lane in lanes:
                     lane.close()
@@ -133,25 +130,18 @@ class StreamMapping:
             go_on()
             return self.invoke(event)
 
-        destination = FailureDestination(
-            self.function_arn, self.stream_arn, shard_id, self.on_failure, self.clock, wait
-        )
-        delivery = Delivery(self.settings, invoke, destination.give_up, self.clock, wait)
+        destination = FailureDestination(self.function_arn, self.stream_arn, shard_id, self.on_failure, self.clock)
+        delivery = Delivery(self.settings, invoke, destination.give_up, wait)
         with _ending_all(stop), suppress(_Stopping):
             while batch := lane.take(self.settings.batch_size):
                 delivery.deliver(batch)
 
 
-def _ready(parents: dict[str, str | None], readings: dict[str, Future[None]], start: StartingPosition) -> list[str]:
-    """The shards to begin now: those without a parent that is still being read.
+def _ready(parents: dict[str, str | None], readings: dict[str, Future[None]]) -> list[str]:
+    """Return the shards to begin now: those without a parent that is still being read.
 
-    Lambda processes "a parent shard before its child shards" ("Change data capture for DynamoDB Streams"). Of shards
-    that are there when a mapping starts with LATEST nothing old is read, so none of them waits.
+    Lambda processes "a parent shard before its child shards" ("Change data capture for DynamoDB Streams").
     """
     done = {shard_id for shard_id, reading in readings.items() if reading.done()}
     unfinished = (parents.keys() | readings.keys()) - done
-    return [
-        shard_id
-        for shard_id, parent in parents.items()
-        if shard_id not in readings and (start == "LATEST" or parent not in unfinished)
-    ]
+    return [shard_id for shard_id, parent in parents.items() if shard_id not in readings and parent not in unfinished]

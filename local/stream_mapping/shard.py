@@ -4,7 +4,6 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
 
 from botocore.exceptions import ClientError
 from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
@@ -12,10 +11,9 @@ from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
 from local.stream_mapping.delivery import backoff_seconds
 from local.stream_mapping.records import Record, sequence_number, to_lambda_record
 
-POLL_SECONDS = 0.1  # AWS's is 0.25 ("Using AWS Lambda with Amazon DynamoDB"); here somebody sits and waits
+POLL_SECONDS = 0.1  # AWS's is 0.25 ("Using AWS Lambda with Amazon DynamoDB"); here a person waits
 LONGEST_OUTAGE_PAUSE_SECONDS = 1.0
 
-StartingPosition = Literal["TRIM_HORIZON", "LATEST"]
 Pause = Callable[[threading.Event, float], object]
 
 log = logging.getLogger(__name__)
@@ -23,13 +21,13 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Outage:
-    """While the stream is away: one line in the log, one when it is back, and longer and longer pauses."""
+    """An outage of the stream: a line in the log when it begins and ends, and growing pauses between attempts."""
 
     failures: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def goes_on(self, error: Exception) -> float:
-        """Note that the stream did not answer; returns for how many seconds to leave it alone."""
+        """Note that the stream did not answer, and return the seconds until the next attempt."""
         with self.lock:
             if not self.failures:
                 log.warning("the stream cannot be read, trying until it can: %s", error)
@@ -46,10 +44,9 @@ class Outage:
 
 @dataclass(kw_only=True)
 class Shard:
-    """A shard, and how far it has been read: no more than a variable remembers that."""
+    """A shard, and how far it has been read; this is kept in memory only."""
 
     shard_id: str
-    start: StartingPosition
     stream_arn: str
     client: DynamoDBStreamsClient
     outage: Outage
@@ -58,7 +55,7 @@ class Shard:
     read_up_to: str = ""
 
     def reads(self, stop: threading.Event) -> Iterator[list[Record]]:
-        """What each read brings, in order, until the shard is closed and read to its end."""
+        """Yield the records of each read, in order, until the shard is closed and read to its end."""
         iterator: str | None = None
         while not stop.is_set():
             try:
@@ -71,7 +68,7 @@ class Shard:
                     return
                 if code == "TrimmedDataAccessException" and self.read_up_to:
                     log.warning("%s lost what followed %s, going on with what it has", self.shard_id, self.read_up_to)
-                    self.start, self.read_up_to = "TRIM_HORIZON", ""
+                    self.read_up_to = ""
                 if code:  # an iterator expires; an outage does not spoil it
                     iterator = None
                 self.pause(stop, self.outage.goes_on(error))
@@ -90,7 +87,7 @@ class Shard:
     def _iterator(self) -> str:
         if not self.read_up_to:
             return self.client.get_shard_iterator(
-                StreamArn=self.stream_arn, ShardId=self.shard_id, ShardIteratorType=self.start
+                StreamArn=self.stream_arn, ShardId=self.shard_id, ShardIteratorType="TRIM_HORIZON"
             )["ShardIterator"]
         return self.client.get_shard_iterator(
             StreamArn=self.stream_arn,

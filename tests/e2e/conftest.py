@@ -36,9 +36,10 @@ class Service:
     """A running `npm start`, and all that it printed."""
 
     def __init__(self, *more_options: str) -> None:
-        ports = {name: free_port() for name in ("--port", "--lambda-port", "--dynamodb-port", "--xray-port")}
+        names = ("--page-port", "--port", "--lambda-port", "--dynamodb-port", "--xray-port")
+        ports = {name: free_port() for name in names}
         options = [*(word for name, port in ports.items() for word in (name, str(port))), *more_options]
-        self.port, self.lambda_port, self.dynamodb_port, self.xray_port = map(str, ports.values())
+        self.page_port, self.port, self.lambda_port, self.dynamodb_port, self.xray_port = map(str, ports.values())
         self.base_url = f"http://127.0.0.1:{self.port}"
         self.lines: list[str] = []
         self.greeting: list[str] = []

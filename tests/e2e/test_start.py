@@ -2,11 +2,16 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -55,6 +60,39 @@ def test_the_last_thing_it_says_is_a_command_that_creates_an_order(service: Serv
     assert blank == ""
     assert created.stdout.startswith("HTTP/1.1 201")
     assert '"status":"PENDING"' in created.stdout
+    order_id = re.search(r'"order_id":"([^"]+)"', created.stdout)[1]  # type: ignore[index]
+    line = re.compile(rf"\d\d:\d\d:\d\d createOrder +{order_id} Order created")
+    until(lambda: any(line.fullmatch(printed) for printed in service.lines))
+
+
+def test_fifty_first_requests_at_once_are_all_created() -> None:
+    with npm_start("--json") as own:
+        started = [command for command in own.family().values() if "launcher.py" in command]
+
+        with ThreadPoolExecutor(50) as clients:
+            answers = list(
+                clients.map(lambda _: requests.post(f"{own.base_url}/orders", json=VALID, timeout=60), range(50))
+            )
+
+        assert [answer.status_code for answer in answers] == [201] * 50
+        order_ids = {answer.json()["order_id"] for answer in answers}
+        until(lambda: order_ids == {entry["order_id"] for entry in logged(own) if entry["message"] == "Order created"})
+    for function in ("create_order", "get_order", "process_payment", "recover_orders"):
+        assert [f"functions/{function}" in command for command in started].count(True) == 1
+
+
+def logged(own: Service) -> list[dict[str, Any]]:
+    """The log lines among what it printed."""
+    entries = (json.loads(line) for line in own.lines if line.startswith("{"))
+    return [entry for entry in entries if "message" in entry]
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    """A function's line reaches the terminal a little later than its answer its client."""
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])  # Ctrl-C; the terminal is closed

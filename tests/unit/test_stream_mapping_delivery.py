@@ -1,4 +1,4 @@
-"""What becomes of a batch: AWS's rules for success, failure, reports, splits, retries and age."""
+"""What becomes of a batch: AWS's rules for success, failure, reports, splits and retries."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,30 +7,25 @@ import pytest
 
 from local.stream_mapping import FunctionError, FunctionNotInvoked, MappingSettings
 from local.stream_mapping.delivery import Batch, Delivery
-from tests.unit.fake_stream import AWS_DEFAULTS, BIRTH, FakeFunction, lambda_records, numbers_of, report
+from tests.unit.fake_stream import AWS_DEFAULTS, FakeFunction, lambda_records, numbers_of, report
 
 
 class Timeline:
-    """A delivery in a time of its own, and what came of it."""
+    """A delivery that does not wait, and what came of it."""
 
     def __init__(self, respond: Callable[[list[int]], object], settings: MappingSettings = AWS_DEFAULTS) -> None:
-        self.now = float(BIRTH + 100)
         self.waits: list[float] = []
-        self.given_up: list[tuple[list[int], str]] = []
+        self.given_up: list[list[int]] = []
         self.function = FakeFunction(lambda event: respond(numbers_of(event["Records"])))  # type: ignore[arg-type,return-value]
-        self._delivery = Delivery(settings, self.function, self._give_up, lambda: self.now, self._wait)
+        self._delivery = Delivery(settings, self.function, self._give_up, self.waits.append)
 
     def deliver(self, *numbers: int) -> list[list[int]]:
         """Deliver a batch; returns the batches that the function got."""
         self._delivery.deliver(lambda_records(*numbers))
         return [numbers_of(records) for records in self.function.invocations]
 
-    def _give_up(self, batch: Batch, condition: str) -> None:
-        self.given_up.append((numbers_of(batch.records), condition))
-
-    def _wait(self, seconds: float) -> None:
-        self.waits.append(seconds)
-        self.now += seconds
+    def _give_up(self, batch: Batch) -> None:
+        self.given_up.append(numbers_of(batch.records))
 
 
 def failing_on(*poison: int) -> Callable[[list[int]], None]:
@@ -114,21 +109,21 @@ def test_a_batch_is_given_up_on_when_its_retries_are_exhausted() -> None:
     delivery = Timeline(failing_on(2), MappingSettings(maximum_retry_attempts=2))
 
     assert delivery.deliver(1, 2, 3) == [[1, 2, 3]] * 3
-    assert delivery.given_up == [([1, 2, 3], "RetryAttemptsExhausted")]
+    assert delivery.given_up == [[1, 2, 3]]
 
 
 def test_without_retries_a_failed_batch_is_given_up_on_at_once() -> None:
     delivery = Timeline(failing_on(1), MappingSettings(maximum_retry_attempts=0))
 
     assert delivery.deliver(1) == [[1]]
-    assert delivery.given_up == [([1], "RetryAttemptsExhausted")]
+    assert delivery.given_up == [[1]]
 
 
 def test_only_what_was_not_processed_is_given_up_on() -> None:
     delivery = Timeline(reporting(2), MappingSettings(report_batch_item_failures=True, maximum_retry_attempts=2))
 
     assert delivery.deliver(1, 2, 3) == [[1, 2, 3], [2, 3], [2, 3]]
-    assert delivery.given_up == [([2, 3], "RetryAttemptsExhausted")]
+    assert delivery.given_up == [[2, 3]]
 
 
 def test_a_redelivery_from_the_checkpoint_is_a_retry() -> None:
@@ -137,21 +132,21 @@ def test_a_redelivery_from_the_checkpoint_is_a_retry() -> None:
     )
 
     assert delivery.deliver(1, 2, 3) == [[1, 2, 3], [2, 3]]
-    assert delivery.given_up == [([3], "RetryAttemptsExhausted")]
+    assert delivery.given_up == [[3]]
 
 
 def test_bisecting_isolates_the_record_that_fails() -> None:
     delivery = Timeline(failing_on(3), MappingSettings(bisect_batch_on_function_error=True, maximum_retry_attempts=1))
 
     assert delivery.deliver(1, 2, 3, 4) == [[1, 2, 3, 4], [1, 2], [3, 4], [3], [3], [4]]
-    assert delivery.given_up == [([3], "RetryAttemptsExhausted")]
+    assert delivery.given_up == [[3]]
 
 
 def test_bisecting_spends_no_retry() -> None:
     delivery = Timeline(failing_on(5), MappingSettings(bisect_batch_on_function_error=True, maximum_retry_attempts=0))
 
     assert delivery.deliver(1, 2, 3, 4, 5) == [[1, 2, 3, 4, 5], [1, 2], [3, 4, 5], [3], [4, 5], [4], [5]]
-    assert delivery.given_up == [([5], "RetryAttemptsExhausted")]
+    assert delivery.given_up == [[5]]
     assert delivery.waits == []
 
 
@@ -179,7 +174,7 @@ def test_a_report_of_the_first_record_splits_nothing_off_and_spends_a_retry() ->
     delivery = Timeline(reporting(2), settings)
 
     assert delivery.deliver(1, 2, 3) == [[1, 2, 3], [2, 3], [2, 3]]
-    assert delivery.given_up == [([2, 3], "RetryAttemptsExhausted")]
+    assert delivery.given_up == [[2, 3]]
 
 
 def test_the_halves_of_a_split_batch_keep_the_retries_it_had_spent() -> None:
@@ -189,23 +184,7 @@ def test_the_halves_of_a_split_batch_keep_the_retries_it_had_spent() -> None:
     delivery = Timeline(answering(report(1), FunctionError("no"), FunctionError("no"), FunctionError("no")), settings)
 
     assert delivery.deliver(1, 2) == [[1, 2], [1, 2], [1], [2]]
-    assert delivery.given_up == [([1], "RetryAttemptsExhausted"), ([2], "RetryAttemptsExhausted")]
-
-
-def test_records_beyond_the_maximum_age_are_given_up_on_before_an_invocation() -> None:
-    delivery = Timeline(answering(), MappingSettings(maximum_record_age_in_seconds=60))
-
-    assert delivery.deliver(38, 39, 40, 41) == [[40, 41]]  # made 62, 61, 60 and 59 s ago
-    assert delivery.given_up == [([38, 39], "RecordAgeExceeded")]
-
-
-def test_with_endless_retries_a_record_is_given_up_on_when_it_is_too_old() -> None:
-    delivery = Timeline(failing_on(50), MappingSettings(maximum_record_age_in_seconds=60))
-
-    delivered = delivery.deliver(50, 90)
-
-    assert delivery.given_up == [([50], "RecordAgeExceeded")]
-    assert (delivered[0], delivered[-1]) == ([50, 90], [90])
+    assert delivery.given_up == [[1], [2]]
 
 
 def test_a_function_that_cannot_be_invoked_spends_no_retry_and_splits_nothing() -> None:

@@ -1,6 +1,5 @@
 """Whatever fails, no record is lost, delivered when it is done, or overtaken by a later one of its item."""
 
-import threading
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,18 +10,15 @@ from local.stream_mapping import FunctionError, FunctionNotInvoked, MappingSetti
 from local.stream_mapping.delivery import Batch, Delivery
 from local.stream_mapping.lane import Lane
 from local.stream_mapping.records import lane_of, to_lambda_record
-from local.stream_mapping.settings import ENDLESS
-from tests.unit.fake_stream import BIRTH, STREAM_ARN, numbers_of, report, stream_record
+from tests.unit.fake_stream import STREAM_ARN, numbers_of, report, stream_record
 
-LEAST_AGE_SECONDS = 60
 NO_RECORD = 99
 KEYS = st.sampled_from("abcdef")
 MAPPINGS = st.builds(
     MappingSettings,
     batch_size=st.integers(1, 12),
     parallelization_factor=st.integers(1, 3),
-    maximum_retry_attempts=st.sampled_from([ENDLESS, 0, 1, 3]),
-    maximum_record_age_in_seconds=st.just(LEAST_AGE_SECONDS),
+    maximum_retry_attempts=st.sampled_from([0, 1, 3]),
     bisect_batch_on_function_error=st.booleans(),
     report_batch_item_failures=st.booleans(),
 )
@@ -32,13 +28,12 @@ MOODS = st.sampled_from(["fine", "error", "not invoked"]) | st.lists(st.integers
 
 @dataclass
 class World:
-    """A moody function, poisonous items, an on-failure destination and a clock; it knows what became of each record."""
+    """A moody function, poisonous items, an on-failure destination; it knows what became of each record."""
 
     mapping: MappingSettings
     keys: dict[int, str]
     poison: set[str]
     moods: list[Any]
-    now: float = BIRTH
     invocations: int = 0
     delivered: list[int] = field(default_factory=list)
     processed: list[int] = field(default_factory=list)
@@ -64,19 +59,13 @@ class World:
             self.processed += [number for number in numbers if number < min(reported)]
         return report(*reported)
 
-    def give_up(self, batch: Batch, condition: str) -> None:
+    def give_up(self, batch: Batch) -> None:
         numbers = numbers_of(batch.records)
         self.given_up += numbers
-        if condition == "RecordAgeExceeded":
-            assert all(self.now - BIRTH - number > LEAST_AGE_SECONDS for number in numbers)
-            return
         assert batch.retries == self.mapping.maximum_retry_attempts
         assert batch.invocations > batch.retries
         if self.mapping.bisect_batch_on_function_error and not self.mapping.report_batch_item_failures:
             assert len(numbers) == 1
-
-    def wait(self, seconds: float) -> None:
-        self.now += seconds
 
     def _nothing_is_repeated_or_overtaken(self, numbers: list[int]) -> None:
         done = {*self.processed, *self.given_up}
@@ -96,7 +85,7 @@ def test_every_record_is_processed_or_given_up_on_once_and_in_its_items_order(
     lanes = [Lane() for _ in range(mapping.parallelization_factor)]
     for number, key in world.keys.items():
         record = to_lambda_record(stream_record(number, key), STREAM_ARN)
-        lanes[lane_of(record, len(lanes))].put([record], threading.Event())
+        lanes[lane_of(record, len(lanes))].put([record])
 
     for lane in lanes:
         deliver_all(lane, world)
@@ -104,11 +93,11 @@ def test_every_record_is_processed_or_given_up_on_once_and_in_its_items_order(
     assert sorted(world.processed + world.given_up) == list(world.keys)
     assert not poison & {world.keys[number] for number in world.processed}
     assert not (nothing_fails and world.given_up)
-    assert mapping.maximum_retry_attempts == ENDLESS or world.invocations <= most_invocations(mapping, len(keys))
+    assert world.invocations <= most_invocations(mapping, len(keys))
 
 
 def deliver_all(lane: Lane, world: World) -> None:
-    delivery = Delivery(world.mapping, world.invoke, world.give_up, lambda: world.now, world.wait)
+    delivery = Delivery(world.mapping, world.invoke, world.give_up, lambda _: None)
     lane.close()
     while batch := lane.take(world.mapping.batch_size):
         delivery.deliver(batch)

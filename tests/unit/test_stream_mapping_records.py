@@ -1,14 +1,13 @@
 """A record's shape, filter and lane."""
 
 import json
-import threading
 from typing import Any
 
 import pytest
 
-from local.stream_mapping.lane import PAYLOAD_BYTES, READ_AHEAD_RECORDS, Lane
+from local.stream_mapping.lane import PAYLOAD_BYTES, Lane
 from local.stream_mapping.records import is_wanted, lane_of, to_lambda_record
-from tests.unit.fake_stream import BIRTH, PATIENCE_SECONDS, STREAM_ARN, lambda_records, numbers_of, stream_record
+from tests.unit.fake_stream import BIRTH, STREAM_ARN, lambda_records, numbers_of, stream_record
 
 FILTER = {"eventName": ["INSERT"], "dynamodb": {"NewImage": {"status": {"S": ["PENDING"]}}}}
 
@@ -66,31 +65,6 @@ def test_a_batch_stays_within_the_payload_of_an_invocation() -> None:
     lane, records = Lane(), lambda_records(1, 2, 3)
     for record in records:
         record["dynamodb"]["NewImage"] = {"text": {"S": "x" * (PAYLOAD_BYTES // 2 - 1000)}}
-    lane.put(records, threading.Event())
+    lane.put(records)
 
     assert [numbers_of(lane.take(100)) for _ in range(2)] == [[1, 2], [3]]
-
-
-class WatchedEvent(threading.Event):
-    """An event that knows whether somebody looked at it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen = threading.Event()
-
-    def is_set(self) -> bool:
-        self.seen.set()
-        return super().is_set()
-
-
-def test_a_full_lane_lets_its_reader_wait_until_there_is_room() -> None:
-    lane, stop = Lane(), WatchedEvent()
-    lane.put(lambda_records(1) * READ_AHEAD_RECORDS, stop)
-    reader = threading.Thread(target=lane.put, args=[lambda_records(2), stop])
-    reader.start()
-    assert stop.seen.wait(PATIENCE_SECONDS)
-
-    assert len(lane.take(READ_AHEAD_RECORDS)) == READ_AHEAD_RECORDS
-    reader.join(PATIENCE_SECONDS)
-
-    assert numbers_of(lane.take(100)) == [2]

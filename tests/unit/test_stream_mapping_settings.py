@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from local import service
 from local.stream_mapping import MappingSettings, UnsupportedMapping
 from tests.unit.fake_stream import STREAM_ARN
 
@@ -18,11 +19,10 @@ def test_the_settings_are_read_from_serverless_yml() -> None:
         "batchSize": 1000,
         "parallelizationFactor": "2",
         "maximumRetryAttempts": 3,
-        "maximumRecordAgeInSeconds": 3600,
         "bisectBatchOnFunctionError": True,
         "functionResponseType": "ReportBatchItemFailures",
         "filterPatterns": [FILTER],
-        "startingPosition": "LATEST",
+        "startingPosition": "TRIM_HORIZON",
         "destinations": {"onFailure": {"type": "sqs", "arn": {"Fn::GetAtt": ["FailureQueue", "Arn"]}}},
     }
 
@@ -30,11 +30,9 @@ def test_the_settings_are_read_from_serverless_yml() -> None:
         batch_size=1000,
         parallelization_factor=2,
         maximum_retry_attempts=3,
-        maximum_record_age_in_seconds=3600,
         bisect_batch_on_function_error=True,
         report_batch_item_failures=True,
         filter_patterns=(FILTER,),
-        starting_position="LATEST",
     )
 
 
@@ -50,17 +48,31 @@ def test_what_serverless_yml_leaves_out_is_as_the_framework_deploys_it() -> None
         {"enabled": False},
         {"type": "kinesis"},
         {"consumer": True},
-        {"startingPosition": "AT_TIMESTAMP"},
-        {"functionResponseType": "ReportEverything"},
-        {"bisectBatchOnFunctionError": "perhaps"},
-        {"batchSize": "many"},
-        {"batchSize": 0},
-        {"parallelizationFactor": 11},
-        {"maximumRetryAttempts": -2},
-        {"maximumRecordAgeInSeconds": 59},
+        {"startingPosition": "LATEST"},
+        {"maximumRecordAgeInSeconds": 3600},
     ],
     ids=str,
 )
 def test_a_mapping_that_cannot_be_emulated_is_refused(event: dict[str, Any]) -> None:
     with pytest.raises(UnsupportedMapping):
         MappingSettings.from_event(event)
+
+
+def test_every_function_with_a_stream_event_is_found_with_its_table() -> None:
+    of_orders, of_refunds = (
+        {"arn": {"Fn::GetAtt": ["Orders", "StreamArn"]}},
+        {"arn": {"Fn::GetAtt": ["Refunds", "StreamArn"]}},
+    )
+    tables = {name: {"Properties": {"TableName": f"the-{name}"}} for name in ("Orders", "Refunds")}
+    resolved = {
+        "functions": {
+            "pay": {"events": [{"stream": of_orders}]},
+            "create": {"events": [{"http": "POST /orders"}]},
+            "inform": {"events": [{"stream": of_orders}, {"stream": of_refunds}]},
+        },
+        "resources": {"Resources": tables},
+    }
+
+    found = [(key, service.stream_table(resolved, event)) for key, event in service.stream_events(resolved)]
+
+    assert found == [("pay", "the-Orders"), ("inform", "the-Orders"), ("inform", "the-Refunds")]

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from local.stream_mapping import FunctionError, MappingSettings
+from local.stream_mapping import FunctionError
 from local.stream_mapping.records import Record
 from tests.unit.fake_stream import FakeFunction, FakeStream, lambda_records, running, stream_record
 
@@ -20,43 +20,6 @@ def test_records_are_delivered_in_order_from_the_trim_horizon() -> None:
         function.wait_for(3)
 
     assert function.delivered() == [1, 2, 3]
-
-
-def test_with_latest_only_later_records_are_delivered() -> None:
-    stream, function = FakeStream(), FakeFunction()
-    stream.add_shard("closed", stream_record(1), closed=True)
-    stream.add_shard("open", stream_record(2), parent="closed")
-
-    with running(stream, function, MappingSettings(starting_position="LATEST")):
-        stream.wait_until_read("open")
-        stream.shards["open"].append(stream_record(3))
-        function.wait_for(3)
-
-    assert function.delivered() == [3]
-
-
-def test_with_latest_a_shard_does_not_wait_for_its_parent() -> None:
-    stream, function = FakeStream(), FakeFunction()
-    stream.add_shard("parent")
-    stream.add_shard("child", parent="parent")
-
-    with running(stream, function, MappingSettings(starting_position="LATEST")):
-        stream.wait_until_read("child")
-        stream.shards["child"].append(stream_record(1))
-        function.wait_for(1)
-
-
-def test_with_latest_a_shard_that_appears_later_is_read_from_its_beginning() -> None:
-    stream, function = FakeStream(), FakeFunction()
-    stream.add_shard("one", stream_record(1))
-
-    with running(stream, function, MappingSettings(starting_position="LATEST")):
-        stream.wait_until_read("one")
-        stream.add_shard("two", stream_record(2), parent="one")
-        stream.close("one")
-        function.wait_for(2)
-
-    assert function.delivered() == [2]
 
 
 def test_a_parent_is_processed_before_its_children_on_every_page_of_the_description() -> None:

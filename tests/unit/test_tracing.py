@@ -16,7 +16,7 @@ from aws_xray_sdk.core.lambda_launcher import LambdaContext
 from aws_xray_sdk.core.models.entity import Entity
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from functions import create_order, get_order, process_payment
+from functions import create_order, process_payment
 from shared import tracing
 from shared.observability import tracer
 from shared.order import Order
@@ -139,36 +139,6 @@ def test_a_request_that_is_not_valid_shows_where_it_failed_without_its_content(
     assert before <= validation["start_time"] <= validation["end_time"]
     assert validation["error"] is True
     assert not {"cause", "fault"} & validation.keys()
-
-
-def test_a_request_outside_aws_starts_a_trace(
-    orders: OrderTable, monkeypatch: pytest.MonkeyPatch, sdk: list[dict[str, Any]]
-) -> None:
-    order = created(orders, monkeypatch)
-
-    handler, segment = sdk
-    assert (segment["name"], segment["origin"]) == ("order-processor-test", "AWS::Lambda::Function")
-    assert segment["trace_id"] == handler["trace_id"] == order.trace_id
-    assert handler["parent_id"] == segment["id"]
-    assert segment["end_time"] >= segment["start_time"]
-    assert "fault" not in segment
-
-
-def test_a_function_that_fails_outside_aws_is_a_fault(
-    monkeypatch: pytest.MonkeyPatch, sdk: list[dict[str, Any]]
-) -> None:
-    def fail(*_: object) -> None:
-        raise RuntimeError
-
-    monkeypatch.setattr(get_order.app, "resolve", fail)
-
-    for _ in range(2):  # each in a trace of its own
-        with pytest.raises(RuntimeError):
-            get_order.lambda_handler(a_request("GET", "/orders/1"), Context())
-
-    segments = [part for part in sdk if "origin" in part]
-    assert [segment["fault"] for segment in segments] == [True, True]
-    assert len({segment["trace_id"] for segment in segments}) == 2
 
 
 @pytest.mark.parametrize("enabled", [True, False])

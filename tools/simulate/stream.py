@@ -102,10 +102,8 @@ class Shard:
                     self._lanes[lane_of(record, len(self._lanes))].put(record)
 
     def _worker(self, lane: Queue[Record]) -> Callable[[], None]:
-        destination = FailureDestination(
-            FUNCTION_ARN, STREAM_ARN, "shard", self._give_up, self._now, self._virtual_time.sleep
-        )
-        delivery = Delivery(self._settings, self.invoke, destination.give_up, self._now, self._virtual_time.sleep)
+        destination = FailureDestination(FUNCTION_ARN, STREAM_ARN, "shard", self._give_up, self._now)
+        delivery = Delivery(self._settings, self.invoke, destination.give_up, self._virtual_time.sleep)
 
         def work() -> None:
             while True:

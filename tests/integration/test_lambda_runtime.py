@@ -1,0 +1,197 @@
+"""The local Lambda runtime, as serverless-offline uses it: one launcher for each instance of a function."""
+
+import json
+import os
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.functions import Functions
+from local.lambda_runtime import HEADER_VARIABLE, WARM_UP
+
+LIMIT_SECONDS = 30
+TIMEOUT_SECONDS = 1
+FUNCTIONS = f"""
+import os, time
+
+def show(event, context):
+    print("a line")
+    return {{
+        "event": event,
+        "process": os.getpid(),
+        "variable": os.environ["VARIABLE"],
+        "header": os.environ["{HEADER_VARIABLE}"],
+        "name": context.function_name,
+        "request_id": context.aws_request_id,
+        "remaining": context.get_remaining_time_in_millis(),
+    }}
+
+def answer_nothing(event, context): pass
+
+def fail(event, context): raise ValueError("no")
+
+def end(event, context): os._exit(0)
+
+def hang(event, context):
+    while True: pass
+"""
+
+Ask = Callable[..., dict[str, Any]]
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    """What is printed comes by another way than the answer, so maybe a little later."""
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def daemon(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """The socket of an X-Ray daemon."""
+    with socket.socket(type=socket.SOCK_DGRAM) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.settimeout(LIMIT_SECONDS)
+        monkeypatch.setenv("AWS_XRAY_DAEMON_ADDRESS", f"127.0.0.1:{listener.getsockname()[1]}")
+        yield listener
+
+
+@pytest.fixture
+def lines() -> list[str]:
+    """What the functions print."""
+    return []
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, daemon: socket.socket, lines: list[str]) -> Iterator[Path]:
+    """The virtual environment of a running runtime, with functions that a test can tell what to do."""
+    assert daemon
+    (tmp_path / "examples").mkdir()
+    (tmp_path / "examples" / "example.py").write_text(FUNCTIONS)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    names = ("show", "answer_nothing", "fail", "end", "hang")
+    service = {
+        "provider": {"memorySize": 512, "timeout": TIMEOUT_SECONDS, "environment": {"VARIABLE": "of all"}},
+        "functions": {name: {"name": f"the-{name}", "handler": f"examples/example.{name}"} for name in names}
+        | {"missing": {"name": "the-missing", "handler": "examples/missing.handler"}}
+        | {
+            "show": {
+                "name": "the-show",
+                "handler": "examples/example.show",
+                "environment": {"VARIABLE": "its own"},
+                "timeout": 30,
+            }
+        },
+    }
+    functions = Functions(service, tmp_path, lines.append)
+    try:
+        functions.wait_until_it_listens(threading.Event())
+        yield tmp_path
+    finally:
+        functions.kill()
+
+
+@pytest.fixture
+def instance(folder: Path) -> Iterator[Callable[[str], Ask]]:
+    """Starts an instance of a function, as serverless-offline does; returns what sends it an event."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(name: str, module: str = "examples/example") -> Ask:
+        command = [str(folder / "bin" / "python3"), "-u", "invoke.py", module, name]
+        launcher = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert launcher.stdin
+        assert launcher.stdout
+        stdin, stdout = launcher.stdin, launcher.stdout
+        started.append(launcher)
+
+        def ask(event: object) -> dict[str, Any]:
+            stdin.write(json.dumps({"event": event, "context": {"awsRequestId": "r-1"}}) + "\n")
+            stdin.flush()
+            answer: dict[str, Any] = json.loads(stdout.readline())["__offline_payload__"]
+            return answer
+
+        return ask
+
+    yield start
+    for launcher in started:
+        launcher.kill()
+        launcher.communicate()
+
+
+def test_a_function_has_its_environment_its_timeout_and_a_trace(
+    instance: Callable[[str], Ask], daemon: socket.socket, lines: list[str]
+) -> None:
+    answer = instance("show")({"some": "event"})
+
+    assert answer["event"] == {"some": "event"}
+    assert (answer["name"], answer["request_id"], answer["variable"]) == ("the-show", "r-1", "its own")
+    assert 25_000 < answer["remaining"] <= 30_000
+    segment = json.loads(daemon.recv(65_535).decode().partition("\n")[2])
+    assert answer["header"] == f"Root={segment['trace_id']};Parent={segment['id']};Sampled=1"
+    assert (segment["name"], segment["origin"]) == ("the-show", "AWS::Lambda::Function")
+    assert segment["start_time"] <= segment["end_time"]
+    assert "fault" not in segment
+    until(lambda: lines == ["a line"])
+
+
+def test_an_instance_keeps_its_process_and_traces_each_invocation(instance: Callable[[str], Ask]) -> None:
+    ask = instance("show")
+
+    first, second = ask({}), ask({})
+
+    assert first["process"] == second["process"] != instance("show")({})["process"]
+    assert first["header"] != second["header"]
+
+
+def test_a_warm_up_does_not_invoke_the_handler(instance: Callable[[str], Ask]) -> None:
+    assert instance("show")(WARM_UP) == {}
+
+
+def test_a_handler_that_returns_nothing_is_answered(instance: Callable[[str], Ask]) -> None:
+    assert instance("answer_nothing")({}) == {}
+
+
+def test_a_handler_that_fails_is_answered_its_error_and_its_segment_is_a_fault(
+    instance: Callable[[str], Ask], daemon: socket.socket, lines: list[str]
+) -> None:
+    answer = instance("fail")({})
+
+    assert answer == {"errorType": "ValueError", "errorMessage": "no"}
+    assert json.loads(daemon.recv(65_535).decode().partition("\n")[2])["fault"] is True
+    until(lambda: "ValueError: no" in lines)
+
+
+def test_a_function_that_cannot_be_imported_is_answered_the_reason(folder: Path, instance: Callable[..., Ask]) -> None:
+    assert folder
+    answer = instance("handler", "examples/missing")(WARM_UP)
+
+    assert answer == {"errorType": "ModuleNotFoundError", "errorMessage": "No module named 'examples.missing'"}
+
+
+@pytest.mark.parametrize("name", ["end", "hang"])
+def test_a_process_that_ends_or_hangs_is_answered_an_error_and_replaced(
+    instance: Callable[[str], Ask], name: str
+) -> None:
+    ask = instance(name)
+
+    answers = [ask({}), ask({})]
+
+    assert [answer["errorType"] for answer in answers] == ["Runtime.ExitError"] * 2
+
+
+def test_fifty_instances_at_once_each_have_a_process(instance: Callable[[str], Ask]) -> None:
+    asks = [instance("show") for _ in range(50)]
+
+    with ThreadPoolExecutor(len(asks)) as clients:
+        processes = {answer["process"] for answer in clients.map(lambda ask: ask({}), asks)}
+
+    assert len(processes) == 50
+    assert os.getpid() not in processes
