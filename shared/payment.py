@@ -4,6 +4,7 @@ import asyncio
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from typing import Protocol
 from uuid import UUID, uuid5
@@ -14,6 +15,9 @@ from shared.settings import PaymentSettings
 DECLINED_TOTAL = Decimal("402.00")
 UNAVAILABLE_TOTAL = Decimal("503.00")
 REMEMBERED_CHARGES = 10_000
+# An order older than this may be charged only if `find` does not know it: the provider may forget its idempotency key
+# 24 hours after the first charge. The hour between is longer than any invocation.
+SURELY_REMEMBERED = timedelta(hours=23)
 
 _PAYMENTS = UUID("6f1d2f0e-3f0b-4c55-9c0d-5a8f7f5b8f10")
 
@@ -37,7 +41,7 @@ class PaymentGateway(Protocol):
     """A payment provider, as an adapter shows it to the service (docs/payment-provider.md walks through one).
 
     - The order_id is the provider's idempotency key. For at least 24 hours a second `charge` with it returns the first
-      one's outcome and charges nothing. After that `charge` may charge again, so RecoverOrders calls `find` first.
+      one's outcome and charges nothing. After that `charge` may charge again, so the service calls `find` before it.
     - Both methods may be called for a thousand orders at once, and are cancelled after GATEWAY_TIMEOUT_SECONDS. Whether
       a cancelled charge was made is unknown; the next attempt finds out.
     - Any exception but Declined means that the attempt failed: it is made again later.

@@ -13,14 +13,14 @@ from shared import clock, tracing
 from shared.observability import Metric, logger, metrics
 from shared.order import Order, Status
 from shared.outcome_writer import Outcomes, OutcomeWriter
-from shared.payment import Declined, GatewayUnavailable, PaymentGateway, Receipt
+from shared.payment import SURELY_REMEMBERED, Declined, GatewayUnavailable, PaymentGateway, Receipt
 from shared.retry_schedule import RetrySchedule
 from shared.tracing import PaymentSegment
 
 if TYPE_CHECKING:
     from mypy_boto3_xray import XRayClient
 
-# Of each call of the gateway. ProcessPayment makes one, RecoverOrders two.
+# Of each call of the gateway. RecoverOrders makes two, ProcessPayment one, but two for an order that is a day old.
 GATEWAY_TIMEOUT_SECONDS = 10
 
 
@@ -51,7 +51,8 @@ class Settlement:
         """Charge an order, record the outcome, and return the order as it is stored now: settled or deferred.
 
         An order that comes twice is charged once. `queued_at` is when it began to wait, in epoch seconds. With
-        `ask_first` the provider is asked whether it has charged the order before.
+        `ask_first` the provider is asked whether it has charged the order before. For an order that is a day old it is
+        always asked.
 
         Raises
         ------
@@ -120,7 +121,8 @@ class Settlement:
 
     async def _pay(self, order: Order, *, ask_first: bool) -> Receipt:
         asked_at = clock.now()
-        if ask_first or not self._schedule.may_charge(order, asked_at):
+        is_remembered = asked_at < order.created_at + SURELY_REMEMBERED
+        if ask_first or not is_remembered or not self._schedule.may_charge(order, asked_at):
             receipt = await _in_time(self._gateway.find(order.order_id))
             if receipt:
                 return receipt

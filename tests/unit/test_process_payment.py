@@ -65,6 +65,20 @@ def test_the_stream_charges_without_asking_first(table: Table, gateway: Gateway)
     assert len(table.stored) == 1
 
 
+def test_an_order_that_the_provider_may_have_forgotten_is_looked_up_before_it_is_charged(
+    table: Table, gateway: Gateway
+) -> None:
+    new, kept, charged = (
+        an_order().model_copy(update={"created_at": clock.now() - timedelta(hours=hours)}) for hours in (22.9, 23, 24.1)
+    )
+    gateway.receipts[charged.order_id] = Receipt("payment-1")
+
+    assert deliver(new, kept, charged) == []
+    assert gateway.searches == [kept.order_id, charged.order_id]
+    assert {order_id for order_id, _, _ in gateway.charges} == {new.order_id, kept.order_id}
+    assert statuses(table, new, kept, charged) == ["PROCESSED"] * 3
+
+
 def test_a_payment_that_fails_is_deferred_and_fails_no_record(table: Table, gateway: Gateway) -> None:
     orders = [an_order() for _ in range(5)]
     gateway.unavailable = {orders[0].order_id, orders[3].order_id}
