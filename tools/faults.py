@@ -68,20 +68,19 @@ def _mutable(
 ) -> Iterator[tuple[ast.AST, str]]:
     """Yield what is run, and the function that it is in; of the types only the calls in them, which are rules."""
     for name, value in ast.iter_fields(tree):
+        scope = (function, prefix)
+        if name == "body" and isinstance(tree, ast.FunctionDef | ast.AsyncFunctionDef):
+            scope = (f"{prefix}{tree.name}", f"{prefix}{tree.name}.<locals>.")
+        elif name == "body" and isinstance(tree, ast.ClassDef):
+            scope = (function, f"{prefix}{tree.name}.")
         for node in value if isinstance(value, list) else [value]:
             if not isinstance(node, ast.AST) or name == "returns" or _is_left_alone(node):
                 continue
             is_type = (in_type or name == "annotation") and not isinstance(node, ast.Call)
             if not is_type:
-                yield node, function
-            if isinstance(node, ast.JoinedStr):
-                continue
-            scope = (function, prefix)
-            if name == "body" and isinstance(tree, ast.FunctionDef | ast.AsyncFunctionDef):
-                scope = (f"{prefix}{tree.name}", f"{prefix}{tree.name}.<locals>.")
-            elif name == "body" and isinstance(tree, ast.ClassDef):
-                scope = (function, f"{prefix}{tree.name}.")
-            yield from _mutable(node, *scope, in_type=is_type)
+                yield node, scope[0]
+            if not isinstance(node, ast.JoinedStr):
+                yield from _mutable(node, *scope, in_type=is_type)
 
 
 def _is_left_alone(node: ast.AST) -> bool:
