@@ -5,161 +5,36 @@ decorated functions and everything outside functions: here the handlers, and the
 """
 
 import argparse
-import ast
+import gc
 import importlib.abc
 import importlib.util
 import os
 import re
 import sys
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
-from itertools import accumulate
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, FunctionType, ModuleType
 
-import boto3
 import hypothesis
-import moto  # noqa: F401  # this one and those below: imported here, and not once for each fault
-import openapi_spec_validator  # noqa: F401
 import pytest
-import schemathesis  # noqa: F401
+
+from tools.faults import Fault, faults
 
 ROOT = Path(__file__).parents[1]
 SURVIVORS = ROOT / "tests" / "survivors.txt"
 OF_SERVICE = re.compile(r"^(?:from|import) (?:functions|shared)\b", re.MULTILINE)
-OPENAPI_TESTS = ROOT / "tests" / "unit" / "test_openapi.py"
-SLOW_TEST = "test_the_schema_is_as_strict_as_the_service"  # 10 s, and the others see the same faults
+OPENAPI_TESTS = "test_openapi.py"
 LEAST_KILLED = 0.9
-LONGEST_SECONDS = 20
-
-_SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
-    ast.Lt: ast.LtE,
-    ast.LtE: ast.Lt,
-    ast.Gt: ast.GtE,
-    ast.GtE: ast.Gt,
-    ast.Eq: ast.NotEq,
-    ast.NotEq: ast.Eq,
-    ast.Is: ast.IsNot,
-    ast.IsNot: ast.Is,
-    ast.In: ast.NotIn,
-    ast.NotIn: ast.In,
-    ast.Add: ast.Sub,
-    ast.Sub: ast.Add,
-    ast.Mult: ast.Div,
-    ast.Div: ast.Mult,
-    ast.FloorDiv: ast.Mult,
-    ast.Mod: ast.Mult,
-    ast.Pow: ast.Mult,
-    ast.LShift: ast.RShift,
-}
-_SWAPPED_NAMES = {"min": "max", "max": "min"}
-
-
-type Part = ast.expr | ast.stmt | ast.keyword
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A source text with one fault in it."""
-
-    text: str
-    description: str
-
-
-def faults(source: str) -> Iterator[Fault]:
-    """Yield every fault that can be put into a source text."""
-    lines = source.encode().splitlines(keepends=True)
-    offsets = [0, *accumulate(len(line) for line in lines)]
-    for node in _mutable(ast.parse(source)):
-        for first, last, replacement in _replacements(node):
-            start = offsets[first.lineno - 1] + first.col_offset
-            end = offsets[(last.end_lineno or 0) - 1] + (last.end_col_offset or 0)
-            fault = _replaced(source.encode(), start, end, replacement)
-            with suppress(SyntaxError):
-                compile(fault.text, "fault", "exec")
-                yield fault
-
-
-def _replaced(source: bytes, start: int, end: int, replacement: str) -> Fault:
-    before, replaced, after = source[:start], source[start:end], source[end:]
-    if not replacement:  # a part of a list, or a decorator
-        before, after = before.removesuffix(b"@"), after.removeprefix(b",")
-    text = (before + replacement.encode() + after).decode()
-    line = text.split("\n")[before.count(b"\n")]
-    return Fault(text, f"{_on_one_line(replaced.decode())} -> {_on_one_line(line)}")
-
-
-def _on_one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _mutable(tree: ast.AST, *, in_type: bool = False) -> Iterator[ast.AST]:
-    """Yield what is run: no imports, no docstrings, and of the types only the calls in them, which are rules."""
-    for name, value in ast.iter_fields(tree):
-        for node in value if isinstance(value, list) else [value]:
-            if not isinstance(node, ast.AST) or isinstance(node, ast.arg | ast.Import | ast.ImportFrom):
-                continue
-            if name == "returns" or (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
-                continue
-            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-                continue
-            is_type = (in_type or name == "annotation") and not isinstance(node, ast.Call)
-            if not is_type:
-                yield node
-            if not isinstance(node, ast.JoinedStr):
-                yield from _mutable(node, in_type=is_type)
-
-
-def _replacements(node: ast.AST) -> Iterator[tuple[Part, Part, str]]:  # noqa: C901, PLR0912  # one case for each kind
-    """Yield the first and the last part to replace, and the text for them; without text they leave their list."""
-    match node:
-        case ast.Constant(value=bool(value)):
-            yield node, node, str(not value)
-        case ast.Constant(value=int(value) | float(value)):
-            yield node, node, str(value + 1)
-        case ast.Constant(value=str(value)) if value:
-            yield node, node, repr(f"{value}x")
-        case ast.JoinedStr():
-            yield node, node, "''"
-        case ast.Name(id=name) if name in _SWAPPED_NAMES:
-            yield node, node, _SWAPPED_NAMES[name]
-        case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _SWAPPED:
-            yield node, node, f"({ast.unparse(ast.Compare(left, [_SWAPPED[type(op)]()], [right]))})"  # type: ignore[list-item]
-        case ast.BinOp(left=left, op=op, right=right) if type(op) in _SWAPPED:
-            yield node, node, f"({ast.unparse(ast.BinOp(left, _SWAPPED[type(op)](), right))})"  # type: ignore[arg-type]
-        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            yield from ((node, node, ast.unparse(side)) for side in (left, right))
-        case ast.BoolOp(values=values):
-            yield from ((node, node, f"({ast.unparse(value)})") for value in values)
-        case ast.UnaryOp(operand=operand):
-            yield node, node, f"({ast.unparse(operand)})"
-        case ast.Call(keywords=keywords):
-            yield from ((keyword, keyword, "") for keyword in keywords)
-        case ast.List(elts=elements) | ast.Tuple(elts=elements) | ast.Set(elts=elements):
-            yield from ((element, element, "") for element in elements if len(elements) > 1)
-        case ast.Dict(keys=keys, values=values):
-            yield from (
-                (value if key is None else key, value, "{}" if key is None else "")
-                for key, value in zip(keys, values, strict=True)
-            )
-        case ast.If(test=test) | ast.IfExp(test=test):
-            yield from ((test, test, value) for value in ("True", "False"))
-        case ast.While(test=test):
-            yield test, test, "False"
-        case ast.comprehension(ifs=ifs):
-            yield from ((test, test, "True") for test in ifs)
-        case ast.Return(value=ast.expr() as value) if ast.unparse(value) != "None":
-            yield node, node, "return None"
-        case ast.Expr() | ast.Raise() | ast.AugAssign() | ast.Delete() | ast.Break() | ast.Continue():
-            yield node, node, "pass"
-        case ast.Assign(targets=[ast.Attribute() | ast.Subscript()]):
-            yield node, node, "pass"
-    for decorator in getattr(node, "decorator_list", []):
-        yield decorator, decorator, ""
+OPTIONS = [
+    *("-x", "-p", "no:cacheprovider", "-p", "no:terminal", "--no-cov"),
+    "--timeout=20",  # a fault may make a test hang
+    "-Wignore:Module already imported:pytest.PytestAssertRewriteWarning",
+    "-Wignore:Unknown config option:pytest.PytestConfigWarning",  # of the terminal's plugin
+    "-knot test_the_schema_is_as_strict_as_the_service",  # takes 10 s, and others see the same faults
+]
 
 
 class FaultImporter(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -179,48 +54,143 @@ class FaultImporter(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(compile(self._text, self._path, "exec"), module.__dict__)  # noqa: S102
 
 
-def _tests(path: Path) -> list[str]:
-    """The tests of the service, those first that name the file; those of the OpenAPI document only if they name it."""
-    texts = {test: test.read_text(encoding="utf-8") for test in sorted((ROOT / "tests" / "unit").glob("test_*.py"))}
-    names = {test for test, text in texts.items() if path.stem in text}
-    of_service = {test for test, text in texts.items() if OF_SERVICE.search(text)}
-    tests = of_service if OPENAPI_TESTS in names else of_service - {OPENAPI_TESTS}
-    return [str(test) for test in sorted(tests, key=lambda test: (test == OPENAPI_TESTS, test not in names, test))]
+class MutationTest:
+    """A pytest plugin: runs the collected tests once, and then on every fault those that call the function with it."""
 
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.total = 0
+        self.survivors: list[str] = []
+        self._paths = paths
+        self._tests: defaultdict[str, list[pytest.Item]] = defaultdict(list)
+        self._seconds: dict[pytest.Item, float] = {}
+        self._has_failed = False
+        self._running: dict[int, str] = {}
 
-def _start(path: Path, text: str, tests: Sequence[str]) -> int:
-    """Run the tests on a file with a fault, in a process of their own."""
-    process = os.fork()
-    if process:
-        return process
-    nothing = os.open(os.devnull, os.O_RDWR)
-    for stream in (1, 2):
-        os.dup2(nothing, stream)
-    sys.meta_path.insert(0, FaultImporter(path, text))
-    limit = f"--timeout={LONGEST_SECONDS}"  # a fault may make a test hang
-    os._exit(int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", limit, "-k", f"not {SLOW_TEST}", *tests])))
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._has_failed |= report.failed
 
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        self._run_without_fault(session.items)
+        for path in self._paths:
+            started_at, before = time.monotonic(), len(self.survivors)
+            found = list(faults(path.read_text(encoding="utf-8")))
+            for fault in found:
+                if len(self._running) == (os.cpu_count() or 1):
+                    self._wait()
+                self._start(path, fault)
+            while self._running:
+                self._wait()
+            self.total += len(found)
+            seen, seconds = len(found) - len(self.survivors) + before, time.monotonic() - started_at
+            _say(f"{path.relative_to(ROOT)}: {seen} of {len(found)} faults seen, {seconds:.0f} s")
+        return True
 
-def survivors_of(path: Path) -> tuple[int, list[str]]:
-    """Count the faults of a file, and return those that the tests do not see."""
-    tests = _tests(path)
-    running: dict[int, str] = {}
-    survivors = []
+    def _run_without_fault(self, items: Sequence[pytest.Item]) -> None:
+        """Find out which functions a test calls, and how long it takes."""
+        called: set[str] = set()
 
-    def wait() -> None:
+        def start(code: CodeType, _: int) -> object:
+            if code.co_filename.startswith((f"{ROOT}/shared/", f"{ROOT}/functions/")):
+                called.add(_name(code))
+            return sys.monitoring.DISABLE
+
+        sys.monitoring.use_tool_id(sys.monitoring.PROFILER_ID, "mutation")
+        sys.monitoring.register_callback(sys.monitoring.PROFILER_ID, sys.monitoring.events.PY_START, start)
+        sys.monitoring.set_events(sys.monitoring.PROFILER_ID, sys.monitoring.events.PY_START)
+        for item, following in zip(items, [*items[1:], None], strict=True):
+            started_at = time.monotonic()
+            sys.monitoring.restart_events()
+            item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
+            self._seconds[item] = time.monotonic() - started_at
+            for name in called:
+                self._tests[name].append(item)
+            called.clear()
+        sys.monitoring.set_events(sys.monitoring.PROFILER_ID, sys.monitoring.events.NO_EVENTS)
+        sys.monitoring.free_tool_id(sys.monitoring.PROFILER_ID)
+        if self._has_failed:
+            pytest.exit("The tests fail without a fault.", returncode=1)
+
+    def _start(self, path: Path, fault: Fault) -> None:
+        """Run the tests on a fault, in a process of their own, which ends with 0 if none of them fails."""
+        process = os.fork()
+        if process:
+            self._running[process] = f"{path.relative_to(ROOT)}: {fault.description}"
+            return
+        is_seen = True
+        try:
+            nothing = os.open(os.devnull, os.O_RDWR)
+            for stream in (1, 2):
+                os.dup2(nothing, stream)
+            tests = self._tests[f"{path}:{fault.function}"]
+            if tests and _put_into_functions(path, fault.text):
+                is_seen = self._run(sorted(tests, key=lambda item: self._seconds[item]))
+            else:
+                is_seen = _run_afresh(path, fault.text)
+        finally:
+            os._exit(int(is_seen))
+
+    def _run(self, items: Sequence[pytest.Item]) -> bool:
+        for item, following in zip(items, [*items[1:], None], strict=True):
+            item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
+            if self._has_failed:
+                return True
+        return False
+
+    def _wait(self) -> None:
         process, status = os.wait()
-        description = running.pop(process)
+        description = self._running.pop(process)
         if status == 0:
-            survivors.append(f"{path.relative_to(ROOT)}: {description}")
+            self.survivors.append(description)
+            if description not in listed():
+                _say(f"  not seen: {description}")
 
-    all_faults = list(faults(path.read_text(encoding="utf-8")))
-    for fault in all_faults:
-        if len(running) == (os.cpu_count() or 1):
-            wait()
-        running[_start(path, fault.text, tests)] = fault.description
-    while running:
-        wait()
-    return len(all_faults), survivors
+
+def _say(line: str) -> None:
+    os.write(TERMINAL, f"{line}\n".encode())
+
+
+def _name(code: CodeType) -> str:
+    return f"{code.co_filename}:{code.co_qualname}"
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    """Yield a code and all that is defined in it."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _codes(constant)
+
+
+def _put_into_functions(path: Path, text: str) -> bool:
+    """Give the functions that are imported the code with the fault; False if Python cannot."""
+    before, after = (list(_codes(compile(source, path, "exec"))) for source in (path.read_text(encoding="utf-8"), text))
+    if [_name(code) for code in before] != [_name(code) for code in after]:
+        return False
+    replacements = dict(zip(before, after, strict=True))
+    try:
+        for function in gc.get_objects():
+            if isinstance(function, FunctionType) and function.__code__ in replacements:
+                function.__code__ = replacements[function.__code__]
+    except ValueError:  # it has other variables around it now
+        return False
+    return True
+
+
+def _run_afresh(path: Path, text: str) -> bool:
+    """Import everything anew with the fault: first for the tests that name the file, and then for the others."""
+    for name in list(sys.modules):
+        if name.partition(".")[0] in {"shared", "functions", "tests"}:
+            del sys.modules[name]
+    sys.meta_path.insert(0, FaultImporter(path, text))
+    own = [test for test in unit_tests() if path.stem in test.stem]
+    others = [test for test in unit_tests() if test not in own]
+    return any(pytest.main([*OPTIONS, *map(str, tests)]) for tests in (own, others) if tests)
+
+
+def unit_tests() -> list[Path]:
+    """Find the unit tests that import the service."""
+    tests = sorted((ROOT / "tests" / "unit").glob("test_*.py"))
+    return [test for test in tests if OF_SERVICE.search(test.read_text(encoding="utf-8"))]
 
 
 def listed() -> set[str]:
@@ -229,40 +199,34 @@ def listed() -> set[str]:
     return {line for line in lines if line and not line.startswith((" ", "#"))}
 
 
+TERMINAL = os.dup(1)  # pytest captures what is written to standard output
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.
 
     Returns
     -------
-    The exit code: 1 if a survivor is not listed, if a listed one is killed, or if too few are killed.
+    The exit code: 1 if a survivor is not listed, if a listed one is seen, or if too few are seen.
     """
     parser = argparse.ArgumentParser(prog="npm run test:mutation --", description=__doc__)
     parser.add_argument("files", nargs="*", type=Path, help="of functions/ and shared/; all if none is named")
-    files = [path.resolve() for path in parser.parse_args(arguments).files]
-    everything = sorted([*(ROOT / "shared").glob("*.py"), *(ROOT / "functions").glob("*.py")])
+    paths = [path.resolve() for path in parser.parse_args(arguments).files]
+    paths = paths or sorted([*(ROOT / "shared").glob("*.py"), *(ROOT / "functions").glob("*.py")])
 
-    hypothesis.settings.register_profile("mutation", database=None, derandomize=True)
+    hypothesis.settings.register_profile("mutation", database=None, derandomize=True, max_examples=10)
     hypothesis.settings.load_profile("mutation")
-    boto3.client("dynamodb", region_name="us-east-1")  # reads its model, which is then in every fork
-    total, survivors = 0, list[str]()
-    for path in files or everything:
-        started_at = time.monotonic()
-        count, found = survivors_of(path)
-        total += count
-        survivors += found
-        name, seconds = path.relative_to(ROOT), time.monotonic() - started_at
-        print(f"{name}: {count - len(found)} of {count} faults seen, {seconds:.0f} s", flush=True)
-        for description, times in sorted(Counter(found).items()):
-            if description not in listed():
-                print(f"  not seen{f' ({times} times)' if times > 1 else ''}: {description}", flush=True)
-    killed = 1 - len(survivors) / total if total else 1
-    print(f"The unit tests see {killed:.1%} of {total} faults.")
-    unlisted = set(survivors) - listed()
-    names = {str(path.relative_to(ROOT)) for path in files or everything}
-    outdated = {line for line in listed() - set(survivors) if line.partition(":")[0] in names}
+    test = MutationTest(paths)
+    code = pytest.main([*OPTIONS, *map(str, unit_tests())], plugins=[test])
+    if code:
+        return int(code)
+    seen = 1 - len(test.survivors) / test.total
+    _say(f"The unit tests see {seen:.1%} of {test.total} faults.")
+    names = {str(path.relative_to(ROOT)) for path in paths}
+    outdated = {line for line in listed() - set(test.survivors) if line.partition(":")[0] in names}
     for line in sorted(outdated):
-        print(f"Remove from {SURVIVORS.relative_to(ROOT)}, it is seen now: {line}")
-    return int(bool(unlisted or outdated) or killed < LEAST_KILLED)
+        _say(f"Remove from {SURVIVORS.relative_to(ROOT)}, it is seen now: {line}")
+    return int(bool(outdated or set(test.survivors) - listed()) or seen < LEAST_KILLED)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools.mutation import faults
+from tools.faults import faults
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_each_fault_changes_one_thing(line: str, replaced: list[str]) -> None:
 
 
 def test_a_fault_is_described_by_what_it_replaces_and_its_line() -> None:
-    [decorator, result] = faults("@cache\ndef f():\n    return x\n")
+    [decorator, result] = faults("class A:\n    @cache\n    def f():\n        return x\n")
 
-    assert decorator.description == "cache -> "
-    assert result.description == "return x -> return None"
+    assert (decorator.function, decorator.description) == ("", "cache -> ")
+    assert (result.function, result.description) == ("A.f", "return x -> return None")

@@ -200,10 +200,10 @@ def now(monkeypatch: pytest.MonkeyPatch) -> datetime:
     class SystemClock(datetime):
         @classmethod
         def now(cls, tz: tzinfo | None = None) -> Self:
-            return cls(2026, 11, 25, 12, 0, 0, 123_999, tz)
+            return cls(2026, 11, 25, 12, 0, 0, 500_100, tz)
 
     monkeypatch.setattr(clock, "datetime", SystemClock)
-    return datetime(2026, 11, 25, 12, 0, 0, 123_000, UTC)
+    return datetime(2026, 11, 25, 12, 0, 0, 500_000, UTC)
 
 
 def test_a_new_order_is_pending_and_in_the_index_of_what_waits(now: datetime) -> None:
