@@ -1,4 +1,4 @@
-"""A process, and all that it starts, that ends with us, whatever ends us: Ctrl-C, a crash, even SIGKILL."""
+"""A process that ends with us, together with all that it started, even if we are killed."""
 
 import os
 import signal
@@ -12,11 +12,11 @@ STOP_SECONDS = 5
 
 
 class LocalRunFailed(Exception):
-    """A part of the local run could not start, or ended by itself; the message is for the one who started it."""
+    """A part of the local run could not start, or ended by itself. The message is for the developer."""
 
 
 class ChildProcess:
-    """A command in a process group of its own: a Ctrl-C in the terminal reaches us alone, and we end it in order."""
+    """A command in its own process group: Ctrl-C in the terminal reaches only us, and we end the parts in order."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class ChildProcess:
             cwd=folder,
             process_group=0,
         )
-        # The kernel closes our end of this pipe when we end, in whatever way; the guard then kills the group.
+        # The kernel closes our end of this pipe when we end, even by SIGKILL. The guard then kills the group.
         self._guard = subprocess.Popen(
             ["sh", "-c", f'read -r _; kill -KILL "-{self._process.pid}"'],
             stdin=subprocess.PIPE,
@@ -45,29 +45,28 @@ class ChildProcess:
 
     @property
     def output(self) -> IO[bytes]:
-        """What it says, when `output` was subprocess.PIPE."""
+        """Its output, if `output` was subprocess.PIPE."""
         return cast("IO[bytes]", self._process.stdout)
 
     def has_ended(self) -> bool:
-        """Whether the command itself has ended; processes it started may still run until `stop` or `kill`."""
+        """Whether the command itself has ended. Processes that it started may still run."""
         return self._process.poll() is not None
 
     def stop(self) -> None:
-        """End the whole group, by force if it does not go."""
+        """Ask the group to end, and kill what is left after STOP_SECONDS."""
         self._signal(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(STOP_SECONDS)
         self.kill()
 
     def kill(self) -> None:
-        """End the whole group at once."""
+        """Kill the whole group."""
         self._signal(signal.SIGKILL)
         self._process.wait()
         self._guard.kill()
         self._guard.communicate()  # closes the pipe, too
 
     def _signal(self, number: signal.Signals) -> None:
-        with suppress(
-            ProcessLookupError, PermissionError
-        ):  # nothing left in the group; macOS says the latter of a zombie
+        # Nothing is left in the group; macOS reports a zombie as PermissionError.
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)

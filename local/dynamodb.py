@@ -130,7 +130,7 @@ class DynamoDBLocal:
                 time.sleep(0.05)
 
     def stop(self) -> None:
-        """End it, by force if it does not go."""
+        """End it; kill it if it does not end in time."""
         if self._process is not None:
             self._process.stop()
 

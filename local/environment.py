@@ -1,4 +1,4 @@
-"""The environment of the local run: nothing in it can reach AWS."""
+"""The environment variables of the local run. With them no process can reach AWS."""
 
 import os
 
@@ -6,7 +6,7 @@ API_PORT, PAGE_PORT, LAMBDA_PORT, DYNAMODB_PORT, XRAY_PORT = 3000, 3001, 3002, 8
 
 
 def environment(dynamodb_port: int = DYNAMODB_PORT, xray_port: int = XRAY_PORT) -> dict[str, str]:
-    """Of every local process: AWS is DynamoDB Local and a local X-Ray, the credentials are dummies, whatever there was.
+    """Return our environment, with DynamoDB Local and the local X-Ray as AWS, and with dummy credentials.
 
     AWS_ENDPOINT_URL is every service's endpoint ("Service-specific endpoints", AWS SDKs and Tools Reference Guide).
     """

@@ -49,7 +49,7 @@ class Functions:
     def check(self) -> None:
         """Raise if their runtime has ended by itself."""
         if self._process.has_ended():
-            raise LocalRunFailed("The functions' runtime has ended by itself; what it printed is above.")
+            raise LocalRunFailed("The functions' runtime has ended by itself; its output is above.")
 
     def kill(self) -> None:
         """End all processes at once, whatever they do."""

@@ -12,19 +12,19 @@ ANSWER_MARGIN_SECONDS = 5
 
 
 def invoker(function: Mapping[str, Any], port: int) -> Invoke:
-    """What invokes a function of serverless.yml, and waits for it a little longer than it may take."""
+    """Return what invokes a function. It waits ANSWER_MARGIN_SECONDS longer than the function's timeout."""
     seconds = function["timeout"] + ANSWER_MARGIN_SECONDS
     return partial(invoke, port=port, function_name=function["name"], timeout_seconds=seconds)
 
 
 def invoke(event: Mapping[str, Any], *, port: int, function_name: str, timeout_seconds: float) -> dict[str, Any] | None:
-    """Answer what the function does; FunctionError when it fails, or takes longer than the timeout."""
+    """Return the function's result; FunctionError if it fails or does not answer in time."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_seconds)
     try:
         try:
             connection.connect()
         except OSError as error:
-            raise FunctionNotInvoked(f"Lambda's endpoint is away: {error}") from error
+            raise FunctionNotInvoked(f"Lambda's endpoint cannot be reached: {error}") from error
         connection.request("POST", f"/2015-03-31/functions/{function_name}/invocations", json.dumps(event))
         response = connection.getresponse()
         answer: dict[str, Any] | None = json.loads(response.read() or "null")

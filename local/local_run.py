@@ -1,4 +1,4 @@
-"""The API, DynamoDB Local and the stream's event source mapping, started together, watched, and ended together."""
+"""Starts all parts of the local run, watches them, and ends them together."""
 
 import logging
 import os
@@ -52,7 +52,7 @@ class Ports(NamedTuple):
 
 
 class LocalRun:
-    """Runs until it is asked to end, our parent dies, or a part ends by itself; then nothing of it is left."""
+    """Runs until it is asked to end, our parent ends, or a part fails. No process is left behind."""
 
     def __init__(self, ports: Ports, database: Path | None = None, *, json: bool = False) -> None:
         self._ports, self._database, self._is_json = ports, database, json
@@ -60,12 +60,12 @@ class LocalRun:
         self._stop = threading.Event()
         self._parent = os.getppid()
         logs = logging.Handler()
-        # A handler that says each line as we say ours; a class for this one method would say no more.
+        # One method only, so not a class.
         logs.emit = lambda record: self.say(f"Stream mapping: {record.getMessage()}")  # type: ignore[method-assign]
         logging.getLogger("local.stream_mapping").addHandler(logs)
 
     def run(self) -> None:
-        """Start every part, say that they are ready, and watch them until the end: Stopped, or LocalRunFailed."""
+        """Start every part and watch them; ends with Stopped or LocalRunFailed."""
         began = time.monotonic()
         with ExitStack() as parts:
             folder = self._database or Path(parts.enter_context(TemporaryDirectory(prefix="order-processor-")))
@@ -75,7 +75,7 @@ class LocalRun:
             xray = XRay(port=self._ports.xray)
             parts.callback(xray.stop)
             pool = parts.enter_context(ThreadPoolExecutor())
-            parts.callback(self._stop.set)  # before anything ends, so that nothing complains of it
+            parts.callback(self._stop.set)  # first, so that no part reports the end of another as an error
             page = OrderPage(self._ports.page, LocalProvider(folder))
             parts.callback(page.stop)
             page.start()
@@ -109,11 +109,11 @@ class LocalRun:
             self._watch(dynamodb, functions, offline, mappings)
 
     def end(self, *_: object) -> None:
-        """Ask it to end; a signal handler, which must not take a lock that what it interrupts may hold."""
+        """Ask it to end. This is a signal handler, so it takes no lock."""
         self._is_asked_to_end = True
 
     def say(self, line: str) -> None:
-        """Print the line, unless the end has begun; whoever closes our output ends us."""
+        """Print the line, unless the run is ending. If our output is closed, end."""
         if self._is_asked_to_end or self._stop.is_set():
             return
         try:
@@ -157,7 +157,7 @@ class LocalRun:
             raise LocalRunFailed(f"The stream mapping of {key} cannot start: {error}") from error
 
     def _results(self, *futures: Future[Any]) -> list[Any]:
-        """Wait for all, or for the first that fails."""
+        """Return the results of all, or raise the first exception."""
         while wait(futures, WATCH_SECONDS, FIRST_EXCEPTION).not_done:
             self._check()
             for failed in (future for future in futures if future.done() and future.exception()):

@@ -1,4 +1,4 @@
-"""Ports of this machine: which are free, for TCP and for UDP, as X-Ray needs both on one."""
+"""Free ports of this machine, for TCP and UDP: X-Ray uses both on one port."""
 
 import socket
 
@@ -6,11 +6,11 @@ KINDS = (socket.SOCK_STREAM, socket.SOCK_DGRAM)
 
 
 def is_free(port: int) -> bool:
-    """Whether a server can listen on the port, on every address, as DynamoDB Local does."""
+    """Whether a server can listen on the port on all addresses, as DynamoDB Local does."""
     try:
         for kind in KINDS:
             with socket.socket(type=kind) as listener:
-                if kind == socket.SOCK_STREAM:  # or connections that have just ended would count
+                if kind == socket.SOCK_STREAM:  # a connection that has just ended must not count
                     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 listener.bind(("", port))
     except OSError:
@@ -21,7 +21,7 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A port that nothing listens on now."""
+    """Return a free port."""
     while True:
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))

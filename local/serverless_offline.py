@@ -1,4 +1,4 @@
-"""serverless-offline, the API and the functions on this machine: started, watched, made to say only what matters."""
+"""serverless-offline: it serves the API on this machine, and invokes the functions."""
 
 import os
 import re
@@ -16,17 +16,16 @@ from local.service import ROOT, SERVERLESS
 
 START_SECONDS = 60
 
-# The lines of requests and their durations, of metrics (meant for CloudWatch: "Embedded metric format specification"),
-# and the plugins' announcements and frames.
+# What it prints about each request, its start and its plugins. The functions print elsewhere (local/functions.py).
 NOISE = re.compile(
-    r"""\s*$ | .*\(λ:\ \w+\) | \{"_aws": | [┌│└] | Starting\ Offline | Offline\ \[ | Function\ names\ exposed |
+    r"""\s*$ | .*\(λ:\ \w+\) | [┌│└] | Starting\ Offline | Offline\ \[ | Function\ names\ exposed |
         \s+\*\ | Successfully\ invoked | Server\ ready | DynamoDB\ - | Skipping\ end""",
     re.VERBOSE,
 )
 
 
 class ServerlessOffline:
-    """`serverless offline start`; what it says is kept until `show`, and then given to `say`, without the noise."""
+    """`serverless offline start`. Its output goes to `say` from `show` on; before that, the last lines are kept."""
 
     def __init__(self, *, api_port: int, lambda_port: int, virtual_env: Path, say: Callable[[str], None]) -> None:
         ports = ["--httpPort", str(api_port), "--lambdaPort", str(lambda_port)]
@@ -52,14 +51,14 @@ class ServerlessOffline:
                 raise LocalRunFailed(f"The API did not start in {START_SECONDS} s.")
 
     def check(self) -> None:
-        """Raise if it has ended by itself."""
+        """Raise LocalRunFailed if it has ended by itself."""
         if self._process.has_ended():
             self._reader.join(timeout=1)
             self.show()
-            raise LocalRunFailed("serverless-offline has ended by itself; what it said is above.")
+            raise LocalRunFailed("serverless-offline has ended by itself; its last output is above.")
 
     def show(self, *, kept: bool = True) -> None:
-        """Say from now on what it says, after what was kept until now, if that is wanted."""
+        """Print its output from now on, after the lines that were kept, unless `kept` is False."""
         if not kept:
             self._kept.clear()
         self._is_shown = True
@@ -67,7 +66,7 @@ class ServerlessOffline:
             self._say(self._kept.popleft())
 
     def kill(self) -> None:
-        """End it and the functions' processes; asked politely, it would wait 5 s for a function at work."""
+        """End it at once: on SIGTERM it would wait 5 s for a function that runs."""
         self._process.kill()
 
     def _read(self) -> None:

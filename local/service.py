@@ -1,4 +1,4 @@
-"""serverless.yml as the Serverless Framework resolves it, so that nothing local repeats what it says."""
+"""serverless.yml as the Serverless Framework resolves it: the only source of names, limits and settings."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ SERVERLESS = str(ROOT / "node_modules" / ".bin" / "serverless")
 RESOLVE_SECONDS = 60
 LAST_WORDS = 300
 
-# Of a table's properties, what CreateTable takes; the others are calls of their own.
+# The properties of a table that CreateTable accepts.
 CREATE_TABLE = (
     "TableName",
     "AttributeDefinitions",
@@ -38,7 +38,7 @@ def load(stage: str = "dev", region: str | None = None) -> dict[str, Any]:
         text=True,
         timeout=RESOLVE_SECONDS,
         check=False,
-        process_group=0,  # a Ctrl-C is ours to handle
+        process_group=0,  # Ctrl-C must reach only us
     )
     if printed.returncode != 0:
         words = " ".join((printed.stdout or printed.stderr).split())
@@ -78,7 +78,7 @@ def stream_table(service: Mapping[str, Any], event: Mapping[str, Any]) -> str:
 
 
 def orders_table_definition(service: Mapping[str, Any]) -> dict[str, Any]:
-    """The orders table as the arguments of DynamoDB's CreateTable."""
+    """Return the arguments of DynamoDB's CreateTable for the orders table."""
     properties = service["resources"]["Resources"]["OrdersTable"]["Properties"]
     stream = properties["StreamSpecification"] | {"StreamEnabled": True}
     return {name: properties[name] for name in CREATE_TABLE if name in properties} | {"StreamSpecification": stream}

@@ -23,13 +23,13 @@ PORTS = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run until the end: 0 when somebody asked for it, 1 when a part failed."""
+    """Run until Ctrl-C (0), or until a part fails (1)."""
     options = _options(arguments)
     ports = _ports(options)
     for option, port in zip(PORTS, ports, strict=True):
         if not is_free(port):
             print(
-                f"Port {port} is in use: end what listens there (`lsof -i :{port}` names it), "
+                f"Port {port} is in use: end the process that uses it (`lsof -i :{port}` shows it), "
                 f"or choose another with `npm start -- {option} PORT`.",
                 file=sys.stderr,
             )
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _say_at_last(line: str) -> None:
-    """Print it; if nobody reads any more, leave nothing that the interpreter would try to write ("Note on SIGPIPE")."""
+    """Print the line. If the output is closed, avoid an error at exit ("Note on SIGPIPE", Python's signal module)."""
     try:
         print(line, flush=True)
     except OSError:

@@ -1,6 +1,6 @@
-"""X-Ray, locally: moto's API, which keeps traces, and a daemon that takes segments by UDP for it, as X-Ray's does.
+"""A local X-Ray: moto's API stores the traces, and a daemon receives segments by UDP and passes them on.
 
-"Sending trace data to X-Ray", AWS X-Ray Developer Guide, describes what the daemon takes.
+The datagrams are described in "Sending trace data to X-Ray", AWS X-Ray Developer Guide.
 """
 
 import logging
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 def local_client(endpoint_url: str) -> "XRayClient":
-    """A client of moto's X-Ray API, which takes any credentials."""
+    """Return a client of moto's X-Ray API, which accepts any credentials."""
     session = boto3.Session(
         aws_access_key_id="local",
         aws_secret_access_key="local",  # noqa: S106  # nothing secret
@@ -39,7 +39,7 @@ def local_client(endpoint_url: str) -> "XRayClient":
 
 
 class XRay:
-    """A running X-Ray: daemon (UDP) and API (TCP) on one port, a free one unless told. It keeps traces in memory."""
+    """The daemon (UDP) and the API (TCP), on one port; without `port` on a free one. Traces are kept in memory."""
 
     def __init__(self, *, port: int | None = None) -> None:
         self._address = ("127.0.0.1", port or free_port())
@@ -62,7 +62,7 @@ class XRay:
             thread.start()
 
     def stop(self) -> None:
-        """End what has started, once it has sent what it has received."""
+        """Pass on what was received, then end."""
         if self._threads[0].is_alive():
             self._socket.sendto(END, self._address)
             for thread in self._threads:
@@ -71,7 +71,7 @@ class XRay:
         self._socket.close()
 
     def _receive(self) -> None:
-        """Take what comes at once, or the system drops it: a line of format, then the document."""
+        """Receive datagrams without delay, or the kernel drops them. Each is a header line and a document."""
         while (datagram := self._socket.recv(LARGEST_DATAGRAM)) != END:
             self._received.put(datagram.decode(errors="replace").partition("\n")[2])
         self._received.shutdown()
