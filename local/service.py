@@ -26,7 +26,7 @@ CREATE_TABLE = (
 
 
 def load(stage: str = "dev", region: str | None = None) -> dict[str, Any]:
-    """The serverless.yml of a stage, its variables resolved; in its own region, unless another one is given."""
+    """Return the serverless.yml of a stage, its variables resolved; in its own region, unless another one is given."""
     in_region = ["--region", region] if region else []
     command = [SERVERLESS, "print", "--format", "json", "--stage", stage, *in_region]
     printed = subprocess.run(

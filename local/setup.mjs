@@ -1,4 +1,4 @@
-// `node local/setup.mjs COMMAND ARGUMENT…` sets up what a fresh clone lacks, then runs the command among the tools.
+// `node local/setup.mjs COMMAND ARGUMENT…` installs what is missing in a clone, then runs the command.
 
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
@@ -17,7 +17,7 @@ const PYPI = "https://pypi.org/simple/"; // pip's default
 const PARENT_CHECK_MS = 500;
 const inRoot = (...names) => join(ROOT, ...names);
 
-// What is active in the caller's shell must not reach the tools: another environment, or where pip installs to.
+// Variables of the caller's shell that would change which Python environment is used, or where pip installs.
 const NOT_OURS = ["PYTHONHOME", "PYTHONPATH", "CONDA_PREFIX", "PIP_USER", "PIP_TARGET", "PIP_PREFIX"];
 const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !NOT_OURS.includes(name)));
 const bins = [inRoot(".venv", "bin"), inRoot("node_modules", ".bin"), inRoot(".poetry", "bin")];
@@ -92,7 +92,7 @@ function findPython() {
   );
 }
 
-/** Whether .venv was made here, for the right Python; a clone that has moved leaves scripts with the old path in it. */
+/** Whether .venv was made at this path for the right Python: its scripts contain the path. */
 function isVenvOurs() {
   const [python, notes] = [inRoot(".venv", "bin", "python"), inRoot(".venv", "pyvenv.cfg")];
   if (!existsSync(python) || !existsSync(notes)) return false;
@@ -100,7 +100,7 @@ function isVenvOurs() {
   return text.includes(inRoot(".venv")) && text.includes(`version = ${PYTHON}.`);
 }
 
-/** Poetry uses pip's index and certificates, makes no environment but .venv, and never asks for a password. */
+/** Poetry uses pip's index and certificates, uses only .venv, and never asks for a password. */
 function poetrySettings() {
   const python = inRoot(".poetry", "bin", "python");
   const ofPip = outputOf(python, "-m", "pip", "config", "list");
@@ -115,14 +115,14 @@ function poetrySettings() {
   };
 }
 
-/** Who started us, to end with them even if they are killed: the caller, or npm and the shell that it puts between. */
+/** The processes that started us: the caller, or npm and its shell. We end when one of them ends or is killed. */
 function findParents() {
   const [parent, command] = outputOf("ps", "-o", "ppid=,comm=", "-p", String(process.ppid)).trim().split(/\s+/);
   const isNpmAbove = process.env.npm_lifecycle_event && /\bsh$/.test(command);
   return isNpmAbove ? [process.ppid, Number(parent)] : [process.ppid];
 }
 
-/** Run the command until it ends, and end as it did. A Ctrl-C reaches it from the terminal; we only wait for it. */
+/** Run the command and exit with its code. Ctrl-C reaches it from the terminal; we only wait for it. */
 function runCommand(command, args) {
   const child = spawn(command, args, { cwd: ROOT, env, stdio: "inherit" });
   process.on("SIGINT", () => {});

@@ -1,6 +1,6 @@
-// Runs the steps of a set-up: each once, one at a time, with a line on the terminal and the tools' own words in a log.
+// Runs the steps of the set-up one after the other: one line each on the terminal, the tools' output in a log.
 //
-// A step leaves a stamp in the folder it fills when it has succeeded; one that failed or was interrupted is done again.
+// A step that succeeded writes a stamp into its folder. One that failed or was interrupted has none, and is run again.
 
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -14,17 +14,17 @@ const WORK = join(ROOT, ".setup");
 const LOG = join(WORK, "log");
 const LOCK = join(WORK, "lock");
 
-// What npm, pip, Poetry and Python's HTTP clients say when they cannot reach a server.
+// Messages of npm, pip, Poetry and Python's HTTP clients when they cannot reach a server.
 const UNREACHABLE = new RegExp(
   "ENOTFOUND|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EAI_AGAIN|ENETUNREACH|EHOSTUNREACH|ConnectionError|ConnectTimeout|" +
     "connection errors|connection broken|timed out|unreachable|Failed to (establish|resolve)|All attempts to connect",
   "i",
 );
 
-/** What cannot be set up; the message says what to do. */
+/** The set-up failed; the message says what to do. */
 export class SetupFailed extends Error {}
 
-/** Do the steps that are not done yet. */
+/** Run the steps that are not done yet. */
 export async function doSteps(steps) {
   if (steps.every(isDone)) return;
   mkdirSync(WORK, { recursive: true });
@@ -39,7 +39,7 @@ export async function doSteps(steps) {
 
 const stampOf = ({ folder }) => join(ROOT, folder, ".setup");
 
-/** The stamp names the clone's place too: the scripts of a virtual environment hold its absolute path. */
+/** The digest includes the clone's path: the scripts of a virtual environment contain it. */
 function digestOf({ inputs, pins = [] }) {
   const hash = createHash("sha256").update(JSON.stringify([ROOT, pins]));
   for (const input of inputs) hash.update(readFileSync(join(ROOT, input)));
@@ -66,7 +66,7 @@ async function doStep(step) {
   process.stdout.write(`${Math.round((performance.now() - began) / 1000)} s\n`);
 }
 
-/** Run a tool with its words in the log; an interruption reaches it too, and ends us when it has ended. */
+/** Run a tool with its output in the log. An interruption is passed on to it, and ends the set-up. */
 function run(command, args, { title, env, ifItFails }) {
   const log = openSync(LOG, "w");
   return new Promise((resolve, reject) => {
@@ -91,7 +91,7 @@ function run(command, args, { title, env, ifItFails }) {
   });
 }
 
-/** Wait for a set-up that is at work in this clone; one that died leaves its lock, with a process that is no more. */
+/** Wait for another set-up in this clone. A lock whose process has ended is removed. */
 async function takeLock() {
   for (let isWaiting = false; ; await sleep(300)) {
     try {
