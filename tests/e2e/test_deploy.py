@@ -27,12 +27,14 @@ from tests.e2e.deployment import (
     settled,
 )
 from tests.e2e.emulator import Emulator
+from tools.deployed_api import find_api
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="the emulator runs the functions on this machine, and their package is for Linux"
 )
 
 PROBLEM = "application/problem+json"
+TOOL_SECONDS = 60
 
 TABLE = {"TableName": f"{NAME}-orders"}
 KEY = {"order_id": {"S": "none"}}
@@ -120,7 +122,7 @@ def test_the_smoke_check_passes(emulator: Emulator, xray: XRay, orders_url: str)
 def test_the_smoke_check_fails_with_the_reason(emulator: Emulator, orders_url: str) -> None:
     url = orders_url.removesuffix("/dev/_user_request_/orders")
 
-    failed = run_smoke(emulator, "--stage", "dev", "--url", url)
+    failed = run_tool(emulator, "tools.smoke", "--stage", "dev", "--url", url)
 
     assert failed.returncode == 1
     assert failed.stdout.splitlines()[-1] == "✘ An order is registered"
@@ -128,7 +130,7 @@ def test_the_smoke_check_fails_with_the_reason(emulator: Emulator, orders_url: s
 
 
 def test_the_smoke_check_of_a_stage_that_is_not_deployed_is_one_line(emulator: Emulator) -> None:
-    failed = run_smoke(emulator, "--stage", "dev", "--region", "eu-west-1")
+    failed = run_tool(emulator, "tools.smoke", "--stage", "dev", "--region", "eu-west-1")
 
     assert failed.returncode == 1
     assert failed.stderr == (
@@ -136,12 +138,27 @@ def test_the_smoke_check_of_a_stage_that_is_not_deployed_is_one_line(emulator: E
     )
 
 
-def test_the_smoke_check_knows_the_address_of_the_api(emulator: Emulator, orders_url: str) -> None:
-    api_id = orders_url.split("/")[4]
+def test_the_address_of_the_api_is_that_of_the_stack(
+    emulator: Emulator, orders_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in emulator.environment().items():
+        monkeypatch.setenv(name, value)
 
-    failed = run_smoke(emulator, "--stage", "dev")
+    api = find_api("dev", None)
 
-    assert f"https://{api_id}.execute-api.us-east-1.amazonaws.com/dev/orders" in failed.stdout
+    assert api.url == f"https://{orders_url.split('/')[4]}.execute-api.us-east-1.amazonaws.com/dev"
+
+
+@pytest.mark.usefixtures("orders_url")
+@pytest.mark.parametrize(
+    "command", [["tools.recover"], ["tools.trace", "0b5c0a4e-8f64-4b6e-9f34-3a6f5a1a9c55"]], ids=["recover", "trace"]
+)
+def test_a_command_asks_in_the_region_that_it_is_given(emulator: Emulator, command: list[str]) -> None:
+    here = run_tool(emulator, *command, "--stage", "dev")
+    elsewhere = run_tool(emulator, *command, "--stage", "dev", "--region", "eu-west-1")
+
+    assert "ResourceNotFoundException" not in here.stderr
+    assert "ResourceNotFoundException" in elsewhere.stderr
 
 
 def test_a_deployed_order_is_processed(emulator: Emulator, client: requests.Session, orders_url: str) -> None:
@@ -243,7 +260,14 @@ def test_remove_leaves_nothing_behind_but_the_role_of_access_logs(emulator: Emul
     assert ["ApiGatewayLogsRole" in role["RoleName"] for role in left["roles"]] == [True]
 
 
-def run_smoke(emulator: Emulator, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tools.smoke", *options]
+def run_tool(emulator: Emulator, *command: str) -> subprocess.CompletedProcess[str]:
     environment = emulator.environment()
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=TOOL_SECONDS,
+        check=False,
+    )
