@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from io import StringIO
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 import pytest
@@ -14,10 +14,14 @@ import pytest
 from functions import recover_orders
 from shared import clock
 from shared.order import Order, Status
-from shared.order_table import TableUnavailable
+from shared.order_table import OrderTable, TableUnavailable
 from shared.payment import Declined, Receipt
 from tests.builders import Context, Gateway, Table, an_order
 from tests.unit.test_process_payment import LoopBoundGateway, lines
+from tools.simulate.memory_dynamodb import MemoryDynamoDB
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 DEADLINE = timedelta(days=3)
 CLOSING = timedelta(minutes=30)
@@ -217,6 +221,25 @@ def test_no_batch_starts_that_the_time_left_may_not_suffice_for(table: Recoverab
 
     assert recover(40_900) == {"recovered": 0, "deferred": 0, "failed": 0}
     assert recover(41_000)["recovered"] == 1
+
+
+def test_ten_thousand_orders_that_keep_failing_do_not_keep_a_younger_one_waiting(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders = OrderTable("orders", cast("DynamoDBClient", MemoryDynamoDB("orders")))
+    monkeypatch.setattr(recover_orders, "orders", orders)
+    monkeypatch.setattr(recover_orders, "ORDERS_PER_RUN", 500)  # a twentieth of what fails
+    now = clock.now()
+    younger = orders.create(
+        an_order_of_age(timedelta(minutes=5, seconds=96))
+    )  # due for 96 s: 400 of those below are before it
+    # They failed before, and have been due again for up to 100 s: at this very moment all of them are.
+    for number in range(10_000):
+        failing = an_order_of_age(timedelta(hours=2), attempts=7, due_at=now - timedelta(seconds=number / 100))
+        gateway.unavailable.add(orders.create(failing).order_id)
+
+    assert recover() == {"recovered": 1, "deferred": 499, "failed": 0}
+    assert orders.get(younger.order_id).status is Status.PROCESSED
 
 
 def test_without_pending_orders_the_index_is_read_once(table: RecoverableTable) -> None:
