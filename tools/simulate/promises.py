@@ -112,6 +112,8 @@ class Promises:
             if attempts[1] != attempts[0] + 1:
                 self.broken("each failed attempt is counted once", order)
             return
+        if {"pending_bucket", "due_at"} & after.keys():
+            self.broken("a settled order is not in the index of those that wait", order)
         order.settled_at = now
         process = self._virtual_time.current.process
         order.settled_by = process  # type: ignore[assignment]  # only invocations write
@@ -198,9 +200,6 @@ class Promises:
             limit = order.created_at + self._deadline + CLOSING.total_seconds() + LAST_HOURS
             if (is_over and order.status is Status.PENDING) or (order.settled_at or 0) > limit:
                 self.broken("every order comes to an end", order)
-            item = items[order.order_id]
-            if order.status is not Status.PENDING and {"pending_bucket", "due_at"} & item.keys():
-                self.broken("a settled order is not in the index of those that wait", order)
             is_sure = order.settled_by and not order.settled_by.is_killed and not order.lost_answer
             if is_sure and order.reported != 1:
                 self.broken("each order that is settled is reported", order)
