@@ -25,9 +25,9 @@ EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 # How long an order without a fault waits at most: for the batch before it, in which a payment may hang (10 s), for a
 # cold start, and for its own payment.
 LONGEST_WAIT_SECONDS = 20
-# How long after its deadline and the closing time an order may end: the last attempts are an hour apart, and a provider
-# or a table may be away for a while.
-LAST_HOURS = 4 * HOUR
+# How long after its deadline and the closing time an order may end: the provider may not answer for two hours more,
+# RecoverOrders may be switched off for two, and the last attempts are an hour apart.
+LAST_HOURS = 6 * HOUR
 # How often an order is charged at most in three days: the backoff doubles from 30 s to an hour.
 MOST_CHARGES = 100
 
