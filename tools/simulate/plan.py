@@ -93,6 +93,10 @@ class Plan:
             return phase.end - RETENTION + chance.uniform(0, 15) * MINUTE
         return chance.uniform(phase.start, phase.start + 0.9 * (phase.end - phase.start))
 
+    def is_schedule_off(self, time: float) -> bool:
+        """Whether RecoverOrders is switched off: two of eight hours, so that some orders come to their deadline then."""
+        return time > self.end and time % (8 * HOUR) < 2 * HOUR
+
     def phase_at(self, time: float) -> Phase:
         """Return the phase at a time; between two, and after the last, one of no kind."""
         number = bisect_right(self._starts, time)
@@ -139,4 +143,4 @@ class Script:
 
 _CHARGING = ["answers, then hangs", "answers late"]
 _FAULTS = ["unavailable", "hangs", "adapter fails", *_CHARGING]
-_WEIGHTS = [88, 4, 6.8, 0.6, 0.4, 0.2]
+_WEIGHTS = [88, 4, 6.6, 0.6, 0.6, 0.2]

@@ -25,9 +25,9 @@ EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 # How long an order without a fault waits at most: for the batch before it, in which a payment may hang (10 s), for a
 # cold start, and for its own payment.
 LONGEST_WAIT_SECONDS = 20
-# How long after its deadline and the closing time an order may end: the last attempts are an hour apart, and a provider
-# or a table may be away for a while.
-LAST_HOURS = 4 * HOUR
+# How long after its deadline and the closing time an order may end: the provider may not answer for two hours more,
+# RecoverOrders may be switched off for two, and the last attempts are an hour apart.
+LAST_HOURS = 6 * HOUR
 # How often an order is charged at most in three days: the backoff doubles from 30 s to an hour.
 MOST_CHARGES = 100
 
@@ -112,6 +112,8 @@ class Promises:
             if attempts[1] != attempts[0] + 1:
                 self.broken("each failed attempt is counted once", order)
             return
+        if {"pending_bucket", "due_at"} & after.keys():
+            self.broken("a settled order is not in the index of those that wait", order)
         order.settled_at = now
         process = self._virtual_time.current.process
         order.settled_by = process  # type: ignore[assignment]  # only invocations write
@@ -198,9 +200,6 @@ class Promises:
             limit = order.created_at + self._deadline + CLOSING.total_seconds() + LAST_HOURS
             if (is_over and order.status is Status.PENDING) or (order.settled_at or 0) > limit:
                 self.broken("every order comes to an end", order)
-            item = items[order.order_id]
-            if order.status is not Status.PENDING and {"pending_bucket", "due_at"} & item.keys():
-                self.broken("a settled order is not in the index of those that wait", order)
             is_sure = order.settled_by and not order.settled_by.is_killed and not order.lost_answer
             if is_sure and order.reported != 1:
                 self.broken("each order that is settled is reported", order)

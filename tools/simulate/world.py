@@ -96,6 +96,9 @@ class World:
         """Start RecoverOrders every minute, until nothing is left to happen."""
         while self._time.now < self._end and not (self._time.now > self._plan.end + 11 * HOUR and self._is_done()):
             self._time.sleep(MINUTE - self._time.now % MINUTE)
+            if self._plan.is_schedule_off(self._time.now):
+                self._faults.counts["schedule off"] += 1
+                continue
             if self._faults.occurs("schedule missed") or not self._is_worth_a_run():
                 continue
             if self._faults.occurs("schedule doubled"):

@@ -1,0 +1,165 @@
+"""The simulation: the service keeps its promises under every fault, and a service that is broken is found out."""
+
+import secrets
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from shared import outcome_writer, settlement
+from shared.order import Order, Status
+from shared.order_table import OrderTable, TableUnavailable, to_item
+from shared.payment import GatewayUnavailable
+from shared.retry_schedule import RetrySchedule
+from shared.settlement import Settlement
+from tools.simulate.results import Outcome, Results
+from tools.simulate.settings import Settings
+from tools.simulate.world import World
+
+ORDERS = 400
+FIXED_SEED = 7
+# A service that is broken is found within so many orders.
+MOST_ORDERS = 5_000
+
+Patch = pytest.MonkeyPatch
+
+
+@pytest.fixture(scope="module")
+def settings(resolved_service: dict[str, Any]) -> Settings:
+    return Settings.of(resolved_service)
+
+
+@pytest.mark.parametrize("seed", [FIXED_SEED, secrets.randbelow(1_000_000)], ids=["fixed seed", "random seed"])
+def test_every_promise_is_kept(settings: Settings, seed: int) -> None:
+    print(f"World {seed} of {ORDERS} orders")  # noqa: T201  # pytest shows it if the test fails
+
+    outcome = World(settings, ORDERS, str(seed)).run()
+
+    assert outcome.broken is None, outcome.broken
+    assert outcome.counts["accepted"] > ORDERS * 0.9
+    assert outcome.counts["still PENDING"] == 0
+
+
+def test_the_same_seed_gives_the_same_run_and_another_one_another(settings: Settings) -> None:
+    runs = [World(settings, 50, seed).run() for seed in ("1", "1", "2")]
+
+    assert runs[0] == runs[1]
+    assert runs[0].digest != runs[2].digest
+
+
+def write_unconditionally(patch: Patch) -> None:
+    def without_conditions(statement: dict[str, Any]) -> None:
+        update, _, condition = statement["Statement"].partition('"order_id"=?')
+        statement["Statement"] = f'{update}"order_id"=?'
+        if condition.endswith('"attempts"=?'):
+            del statement["Parameters"][-1]
+
+    _change_statements(patch, without_conditions)
+
+
+def leave_settled_orders_in_the_index(patch: Patch) -> None:
+    def without_removal(statement: dict[str, Any]) -> None:
+        statement["Statement"] = statement["Statement"].replace(' REMOVE "pending_bucket"', "")
+
+    _change_statements(patch, without_removal)
+
+
+def _change_statements(patch: Patch, change: Callable[[dict[str, Any]], None]) -> None:
+    update = OrderTable._update  # noqa: SLF001  # what a mistake in it would do
+
+    def changed(table: OrderTable, outcome: Order) -> Any:  # noqa: ANN401
+        statement: Any = update(table, outcome)
+        change(statement)
+        return statement
+
+    patch.setattr(OrderTable, "_update", changed)
+
+
+def never_ask_the_provider(patch: Patch) -> None:
+    settle = Settlement.settle
+
+    def settled(self: Settlement, order: Order, *, queued_at: float, ask_first: bool = False) -> Any:  # noqa: ANN401, ARG001
+        return settle(self, order, queued_at=queued_at)
+
+    patch.setattr(Settlement, "settle", settled)
+    patch.setattr(settlement, "SURELY_REMEMBERED", timedelta(days=365))
+
+
+def charge_after_the_deadline(patch: Patch) -> None:
+    patch.setattr(RetrySchedule, "may_charge", lambda *_: True)
+
+
+def fail_the_record_of_a_failed_payment(patch: Patch) -> None:
+    attempt = Settlement._attempt  # noqa: SLF001  # as above
+
+    async def failing(self: Settlement, *arguments: Any, **options: Any) -> Order:  # noqa: ANN401
+        outcome = await attempt(self, *arguments, **options)
+        if outcome.status is Status.PENDING:
+            raise GatewayUnavailable
+        return outcome
+
+    patch.setattr(Settlement, "_attempt", failing)
+
+
+def take_a_throttle_for_an_outage(patch: Patch) -> None:
+    patch.setattr(outcome_writer, "TableUnreachable", TableUnavailable)
+
+
+def try_again_at_once(patch: Patch) -> None:
+    patch.setattr(RetrySchedule, "next_attempt_at", lambda _self, _order, now: now)
+
+
+def count_what_another_attempt_recorded(patch: Patch) -> None:
+    def after_attempt(self: Order, **update: object) -> Order:
+        return self.model_copy(update={"attempt_id": "1", **update})
+
+    patch.setattr(Order, "_after_attempt", after_attempt)
+
+
+def overwrite_an_order_that_is_created_again(patch: Patch) -> None:
+    def create(table: OrderTable, order: Order) -> Order:
+        table._client.put_item(TableName=table.name, Item=to_item(order))  # noqa: SLF001  # as above
+        return order
+
+    patch.setattr(OrderTable, "create", create)
+
+
+def end_an_order_without_asking_a_last_time(patch: Patch) -> None:
+    def is_over(schedule: RetrySchedule, order: Order, now: datetime) -> bool:
+        return now >= order.created_at + schedule.deadline
+
+    patch.setattr(RetrySchedule, "is_over", is_over)
+
+
+@pytest.mark.parametrize(
+    ("break_it", "promise"),
+    [
+        (write_unconditionally, "a settled order never changes"),
+        (leave_settled_orders_in_the_index, "a settled order is not in the index"),
+        (never_ask_the_provider, "no order is charged twice"),
+        (charge_after_the_deadline, "no charge begins after the deadline"),
+        (fail_the_record_of_a_failed_payment, ""),
+        (take_a_throttle_for_an_outage, ""),
+        (try_again_at_once, "failed attempts become rarer"),
+        (count_what_another_attempt_recorded, "each order is reported as settled once"),
+        (overwrite_an_order_that_is_created_again, ""),
+    ],
+)
+def test_a_service_that_is_broken_is_found(
+    settings: Settings, monkeypatch: Patch, break_it: Callable[[Patch], None], promise: str
+) -> None:
+    break_it(monkeypatch)
+
+    found = _until_broken(settings)
+
+    print(f"{break_it.__name__}: found after {sum(each.orders for each in found)} orders")  # noqa: T201
+    assert found[-1].broken is not None
+    assert promise in found[-1].broken
+
+
+def _until_broken(settings: Settings) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    while len(outcomes) * ORDERS < MOST_ORDERS and not Results(outcomes).broken:
+        outcomes.append(World(settings, ORDERS, f"broken/{len(outcomes)}").run())
+    return outcomes
