@@ -2,7 +2,6 @@
 
 import os
 
-import pytest
 from hypothesis import settings
 
 ENVIRONMENT = {
@@ -28,14 +27,3 @@ for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOI
 # How long an example takes depends on the machine's load.
 settings.register_profile("no-deadline", deadline=None)
 settings.load_profile("no-deadline")
-
-# What takes long to make, for all tests that use it: `npm start`, and the package with its template.
-SHARED = {"service": "service", "compiled": "package", "packaged": "package", "emulator": "package"}
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file in one process, and those that share something (pytest-xdist's `--dist loadgroup`)."""
-    for item in items:
-        fixtures = getattr(item, "fixturenames", [])
-        shared = next((SHARED[name] for name in fixtures if name in SHARED), item.path.stem)
-        item.add_marker(pytest.mark.xdist_group(shared))
