@@ -5,6 +5,7 @@ in milliseconds. launcher.py connects to it, once for each instance.
 """
 
 import faulthandler
+import fcntl
 import importlib
 import json
 import os
@@ -15,6 +16,7 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import boto3
@@ -51,7 +53,7 @@ class Runtime(socketserver.ForkingUnixStreamServer):
 
     def __init__(self, socket_path: str, functions: Mapping[str, Mapping[str, Any]]) -> None:
         super().__init__(socket_path, Instance)
-        self.functions = functions
+        self.socket_path, self.functions = socket_path, functions
         for package in {handler.rpartition("/")[0].replace("/", ".") for handler in functions} - {""}:
             importlib.import_module(package)
         for service in SERVICES:
@@ -78,7 +80,8 @@ class Instance(socketserver.StreamRequestHandler):
             try:
                 if handler is None:  # Lambda's timeout does not count the start either
                     module, _, attribute = handler_name.replace("/", ".").rpartition(".")
-                    handler = getattr(importlib.import_module(module), attribute)
+                    with _turn(Path(runtime.socket_path).parent):
+                        handler = getattr(importlib.import_module(module), attribute)
                 result: dict[str, Any] = {}
                 if invocation["event"] != WARM_UP:
                     context = Context(name, memory_size, timeout, invocation["context"]["awsRequestId"])
@@ -90,6 +93,17 @@ class Instance(socketserver.StreamRequestHandler):
                 result = {"errorType": type(error).__name__, "errorMessage": str(error)}
             faulthandler.cancel_dump_traceback_later()
             self.wfile.write(json.dumps({"__offline_payload__": result}).encode() + b"\n")
+
+
+@contextmanager
+def _turn(folder: Path) -> Iterator[None]:
+    """Wait for a turn: as many instances start at once as there are cores.
+
+    Fifty that start together would leave DynamoDB Local too little CPU to answer the first of them in time.
+    """
+    with (folder / f"turn-{os.getpid() % (os.cpu_count() or 1)}").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)  # released even if the process is killed
+        yield
 
 
 @contextmanager
