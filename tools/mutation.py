@@ -62,6 +62,7 @@ class MutationTest:
         self.survivors: list[str] = []
         self._paths = paths
         self._tests: defaultdict[str, list[pytest.Item]] = defaultdict(list)
+        self._functions: defaultdict[str, list[FunctionType]] = defaultdict(list)
         self._seconds: dict[pytest.Item, float] = {}
         self._has_failed = False
         self._running: dict[int, str] = {}
@@ -71,6 +72,10 @@ class MutationTest:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         self._run_without_fault(session.items)
+        for function in gc.get_objects():
+            if isinstance(function, FunctionType):
+                self._functions[function.__code__.co_filename].append(function)
+        gc.freeze()  # so that the processes of the faults do not go through all objects again
         for path in self._paths:
             started_at, before = time.monotonic(), len(self.survivors)
             found = list(faults(path.read_text(encoding="utf-8")))
@@ -122,7 +127,7 @@ class MutationTest:
             for stream in (1, 2):
                 os.dup2(nothing, stream)
             tests = self._tests[f"{path}:{fault.function}"]
-            if tests and _put_into_functions(path, fault.text):
+            if tests and _put_into_functions(path, fault.text, self._functions[str(path)]):
                 is_seen = self._run(sorted(tests, key=lambda item: self._seconds[item]))
             else:
                 is_seen = _run_afresh(path, fault.text)
@@ -161,16 +166,15 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
             yield from _codes(constant)
 
 
-def _put_into_functions(path: Path, text: str) -> bool:
+def _put_into_functions(path: Path, text: str, functions: Sequence[FunctionType]) -> bool:
     """Give the functions that are imported the code with the fault; False if Python cannot."""
     before, after = (list(_codes(compile(source, path, "exec"))) for source in (path.read_text(encoding="utf-8"), text))
     if [_name(code) for code in before] != [_name(code) for code in after]:
         return False
     replacements = dict(zip(before, after, strict=True))
     try:
-        for function in gc.get_objects():
-            if isinstance(function, FunctionType) and function.__code__ in replacements:
-                function.__code__ = replacements[function.__code__]
+        for function in functions:
+            function.__code__ = replacements.get(function.__code__, function.__code__)
     except ValueError:  # it has other variables around it now
         return False
     return True
