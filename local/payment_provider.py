@@ -38,7 +38,7 @@ class Ledger:
         self._position = 0
         self._moved_on_seconds = 0.0
         self._last: dict[str, tuple[str, float]] = {}  # of each order: the payment, and when it was made
-        self._charges = Counter[str]()
+        self.charges = Counter[str]()
 
     def read(self) -> None:
         """Take in what other processes have appended."""
@@ -52,7 +52,7 @@ class Ledger:
                 self._moved_on_seconds += entry.get("moved_on_seconds", 0)
                 if "order_id" in entry:
                     self._last[entry["order_id"]] = entry["payment_id"], entry["charged_at"]
-                    self._charges[entry["order_id"]] += 1
+                    self.charges[entry["order_id"]] += 1
 
     def charge(self, order_id: str) -> str:
         """Charge, unless this order's idempotency key is remembered; returns the payment's id."""
@@ -74,7 +74,7 @@ class Ledger:
     def charged_twice(self) -> int:
         """Count the orders that were charged more than once."""
         self.read()
-        return sum(charges > 1 for charges in self._charges.values())
+        return sum(charges > 1 for charges in self.charges.values())
 
     def move_on(self, seconds: float) -> None:
         """Let that much time pass."""
