@@ -54,19 +54,20 @@ class ChildProcess:
 
     def stop(self) -> None:
         """Ask the group to end, and kill what is left after STOP_SECONDS."""
-        self._signal(signal.SIGTERM)
+        self.signal(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(STOP_SECONDS)
         self.kill()
 
     def kill(self) -> None:
         """Kill the whole group."""
-        self._signal(signal.SIGKILL)
+        self.signal(signal.SIGKILL)
         self._process.wait()
         self._guard.kill()
         self._guard.communicate()  # closes the pipe, too
 
-    def _signal(self, number: signal.Signals) -> None:
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the whole group."""
         # Nothing is left in the group; macOS reports a zombie as PermissionError.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)

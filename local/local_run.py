@@ -17,13 +17,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local import service as serverless_yml
 from local.child_process import LocalRunFailed
+from local.deliveries import Deliveries
 from local.dynamodb import DynamoDBLocal
 from local.functions import Functions
 from local.lambda_endpoint import invoker
 from local.lambda_runtime import WARM_UP
-from local.log_lines import readable
-from local.page.deliveries import Deliveries
-from local.page.logs import FunctionLogs
+from local.log_lines import FunctionLogs, readable
 from local.page.server import OrderPage
 from local.payment_provider import FOLDER_VARIABLE, LocalProvider
 from local.serverless_offline import ServerlessOffline
@@ -70,7 +69,7 @@ class LocalRun:
         with ExitStack() as parts:
             folder = self._database or Path(parts.enter_context(TemporaryDirectory(prefix="order-processor-")))
             os.environ.update({"PAYMENT_GATEWAY": "local.payment_provider:gateway", FOLDER_VARIABLE: str(folder)})
-            dynamodb = DynamoDBLocal(port=self._ports.dynamodb, database=folder)
+            dynamodb = DynamoDBLocal(port=self._ports.dynamodb, database=self._database)
             parts.callback(dynamodb.stop)
             xray = XRay(port=self._ports.xray)
             parts.callback(xray.stop)
@@ -78,7 +77,6 @@ class LocalRun:
             parts.callback(self._stop.set)  # first, so that no part reports the end of another as an error
             page = OrderPage(self._ports.page, LocalProvider(folder))
             parts.callback(page.stop)
-            page.start()
             starts = [pool.submit(start) for start in (serverless_yml.load, dynamodb.start, xray.start)]
             service, *_ = self._results(*starts)
 

@@ -1,6 +1,8 @@
-"""The functions' log lines as a person reads them: one short line each."""
+"""The functions' log lines: one short line each, as a person reads them; and those of each order."""
 
 import json
+import re
+import time
 
 # Fields that are shown at their own place, or not at all.
 NOT_DETAILS = {
@@ -17,6 +19,10 @@ NOT_DETAILS = {
     "trace_id",
     "xray_trace_id",
 }
+
+REMEMBERED_ORDERS = 20_000
+_ORDER_ID = re.compile(r'"order_id": ?"([0-9a-f-]{36})"')
+_ACCEPTED = re.compile(r'"message": ?"Order created"')
 
 
 def readable(line: str) -> str | None:
@@ -42,3 +48,20 @@ def readable(line: str) -> str | None:
         name: value for name, value in entry.items() if name not in NOT_DETAILS and not name.startswith("function_")
     }
     return " ".join([*parts, *(f"{name}={value}" for name, value in details.items())])
+
+
+class FunctionLogs:
+    """The functions' log lines by order, and the orders that CreateOrder says it has accepted."""
+
+    def __init__(self) -> None:
+        self.lines: dict[str, list[str]] = {}
+        self.accepted: dict[str, float] = {}  # when, by the monotonic clock
+
+    def add(self, line: str) -> None:
+        """Keep a line if it is about an order. It runs for every line, also when nobody looks."""
+        if found := _ORDER_ID.search(line):
+            self.lines.setdefault(found[1], []).append(line)
+            if _ACCEPTED.search(line):
+                self.accepted[found[1]] = time.monotonic()
+            if len(self.lines) > REMEMBERED_ORDERS:
+                del self.lines[next(iter(self.lines))]

@@ -71,6 +71,11 @@ class Ledger:
         self.read()
         return self._last.get(order_id, (None, 0.0))[0]
 
+    def charged_twice(self) -> int:
+        """Count the orders that were charged more than once."""
+        self.read()
+        return sum(charges > 1 for charges in self.charges.values())
+
     def move_on(self, seconds: float) -> None:
         """Let that much time pass."""
         with self._path.open("ab") as file:

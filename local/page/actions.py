@@ -1,30 +1,24 @@
 """What a person can do on the page: place orders, cause faults, end them. Each action answers what it did."""
 
 import http.client
-import json
-import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, get_args
 
-import boto3
-
+from local.deliveries import Deliveries
 from local.dynamodb import DynamoDBLocal
-from local.page.deliveries import Deliveries
-from local.page.table_watch import CLIENT, Row, TableWatch
+from local.page.table_watch import Row, TableWatch
 from local.payment_provider import LocalProvider, Mood
-from local.stream_mapping import FunctionError, Invoke
+from local.stream_mapping import Invoke
 from shared.order import to_timestamp
 
-LARGEST_BURST = 500
-REQUESTS_AT_ONCE = 4  # each request at the same time is a process of its own in serverless-offline
 WRITES_AT_ONCE = 8
 ANSWER_SECONDS = 60
-DYNAMODB_STARTS = "DynamoDB Local starts again"
+NAMES = {"order", "gateway", "mapping", "crash", "outage", "again", "recover", "clock", "end"}
+Arguments = Mapping[str, Any]
 
 
 class Refused(Exception):
@@ -33,7 +27,7 @@ class Refused(Exception):
 
 @dataclass
 class Actions:
-    """The actions, by the names under which the page calls them."""
+    """The actions: the methods of NAMES. Text that one returns is shown to the person as it is."""
 
     api_port: int
     table_name: str
@@ -42,151 +36,90 @@ class Actions:
     dynamodb: DynamoDBLocal
     recover_orders: Invoke
     watch: TableWatch
-    busy: str = ""
-    burst: dict[str, Any] = field(default_factory=dict)
-
-    def named(self, name: str) -> Callable[[Mapping[str, Any]], dict[str, Any]] | None:
-        """Return the action of that name."""
-        actions: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
-            "order": self.place_order,
-            "burst": self.place_burst,
-            "gateway": self.set_gateway,
-            "mapping": self.set_mapping,
-            "crash": self.crash_function,
-            "restart": self.restart_dynamodb,
-            "again": self.deliver_again,
-            "recover": self.run_recovery,
-            "clock": self.move_clock,
-            "end": self.end_faults,
-        }
-        return actions.get(name)
+    is_dynamodb_away: bool = False
 
     def faults(self) -> list[str]:
-        """Return the faults that are on, each in a few words."""
-        return [
-            *([f"Payment gateway {self.provider.mood}"] if self.provider.mood != "up" else []),
-            *(["Stream mapping paused"] if self.deliveries.is_paused else []),
-            *(["The next payment crashes its function"] if self.provider.is_to_crash else []),
-            *([self.busy] if self.busy else []),
-        ]
+        """Return the faults that are on."""
+        is_on = {
+            f"Payment gateway {self.provider.mood}": self.provider.mood != "up",
+            "Stream mapping paused": self.deliveries.is_paused,
+            "The next charge kills its function": self.provider.is_to_crash,
+            "DynamoDB Local is away": self.is_dynamodb_away,
+        }
+        return [fault for fault, on in is_on.items() if on]
 
-    def place_order(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    def order(self, arguments: Arguments) -> dict[str, Any]:
         """Send a request to the API as a client would, and return its response."""
-        return _post(self.api_port, str(arguments["body"]), arguments.get("key"))
-
-    def place_burst(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Begin to place many orders; how far it has come is in `burst`."""
-        count = max(1, min(int(arguments["count"]), LARGEST_BURST))
-        if self.burst.get("sent", 0) < self.burst.get("count", 0):
-            raise Refused("A burst is already on its way.")
-        self.burst = {"count": count, "sent": 0, "refused": 0, "seconds": 0}
-        threading.Thread(target=self._send_burst, args=(self.burst,), daemon=True).start()
-        return {"said": f"Placing {count} orders …"}
-
-    def set_gateway(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Set how the payment gateway answers."""
-        if arguments["mood"] not in get_args(Mood):
-            raise Refused("There is no such mood.")
-        self.provider.mood = arguments["mood"]
-        return {"said": f"The payment gateway is {self.provider.mood}."}
-
-    def set_mapping(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Pause the stream mapping, or resume it."""
-        self.deliveries.pause(paused=bool(arguments["paused"]))
-        return {"said": f"The stream mapping is {'paused' if self.deliveries.is_paused else 'running'}."}
-
-    def crash_function(self, _: Mapping[str, Any]) -> dict[str, Any]:
-        """Have the process of a function killed in the middle of a payment."""
-        self.provider.is_to_crash = True
-        return {"said": "The next function that charges an order is killed right after the charge."}
-
-    def restart_dynamodb(self, _: Mapping[str, Any]) -> dict[str, Any]:
-        """Kill DynamoDB Local and start it again."""
-        if self.busy:
-            raise Refused(f"{self.busy}.")
-        self.busy, began = DYNAMODB_STARTS, time.monotonic()
+        connection = http.client.HTTPConnection("127.0.0.1", self.api_port, timeout=ANSWER_SECONDS)
+        key = {"Idempotency-Key": arguments["key"]} if arguments.get("key") else {}
+        headers = {"Content-Type": "application/json", **key}
         try:
-            self.dynamodb.restart()
+            connection.request("POST", "/orders", arguments["body"].encode(), headers)
+            response = connection.getresponse()
+            is_replayed = response.headers["Idempotent-Replayed"] == "true"
+            return {"status": response.status, "is_replayed": is_replayed, "body": response.read().decode()}
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            raise Refused(f"The API did not answer: {error or type(error).__name__}.") from error
         finally:
-            self.busy = ""
-        return {"said": f"DynamoDB Local was away for {time.monotonic() - began:.1f} s."}
+            connection.close()
 
-    def deliver_again(self, _: Mapping[str, Any]) -> dict[str, Any]:
-        """Deliver the last batch to ProcessPayment once more."""
-        if self.deliveries.deliver_again() is None:
-            raise Refused("Nothing has been delivered yet; place an order first.")
-        return {"said": "The last batch was delivered once more."}
+    def gateway(self, arguments: Arguments) -> str:
+        if arguments["mood"] not in get_args(Mood):
+            raise Refused(f"The payment gateway can only be {', '.join(get_args(Mood))}.")
+        self.provider.mood = arguments["mood"]
+        return f"The payment gateway is {self.provider.mood}."
 
-    def run_recovery(self, _: Mapping[str, Any]) -> dict[str, Any]:
-        """Run RecoverOrders now."""
+    def mapping(self, arguments: Arguments) -> str:
+        self.deliveries.is_paused = bool(arguments["paused"])
+        return f"The stream mapping is {'paused' if self.deliveries.is_paused else 'running'}."
+
+    def crash(self, _: Arguments) -> str:
+        self.provider.is_to_crash = True
+        return "The next function that charges an order is killed right after the charge."
+
+    def outage(self, _: Arguments) -> str:
+        if self.is_dynamodb_away:
+            raise Refused("DynamoDB Local is away already.")
+        began, self.is_dynamodb_away = time.monotonic(), True
         try:
-            result = self.recover_orders({}) or {}
-        except FunctionError as error:
-            raise Refused(f"RecoverOrders failed: {error}.") from error
-        counts = ", ".join(f"{count} {name}" for name, count in result.items())
-        return {"said": f"RecoverOrders: {counts or 'nothing'}."}
+            did = self.dynamodb.interrupt()
+        finally:
+            self.is_dynamodb_away = False
+        return f"DynamoDB Local {did}: it was away for {time.monotonic() - began:.1f} s."
 
-    def move_clock(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    def again(self, _: Arguments) -> str:
+        if not self.deliveries.deliver_again():
+            raise Refused("Nothing has been delivered yet; place an order first.")
+        return "The last batch was delivered once more."
+
+    def recover(self, _: Arguments) -> str:
+        result = self.recover_orders({}) or {}
+        return f"RecoverOrders: {', '.join(f'{count} {name}' for name, count in result.items())}."
+
+    def clock(self, arguments: Arguments) -> str:
         """Let hours pass for the orders that wait, and for the payment provider's memory."""
         passed = timedelta(hours=int(arguments["hours"]))
-        client = boto3.client("dynamodb", config=CLIENT)
-
-        def move(row: Row) -> bool:
-            moved = {name: _earlier(getattr(row, name), passed) for name in ("created_at", "due_at")}
-            values = {f":{name}": {"S": value} for name, value in moved.items() if value}
-            try:
-                client.update_item(
-                    TableName=self.table_name,
-                    Key={"order_id": {"S": row.order_id}},
-                    UpdateExpression=f"SET {', '.join(f'{name[1:]} = {name}' for name in values)}",
-                    ConditionExpression="#status = :pending",
-                    ExpressionAttributeNames={"#status": "status"},
-                    ExpressionAttributeValues={**values, ":pending": {"S": "PENDING"}},
-                )
-            except client.exceptions.ConditionalCheckFailedException:
-                return False  # it was settled meanwhile
-            return True
-
         self.provider.ledger.move_on(passed.total_seconds())
         with ThreadPoolExecutor(WRITES_AT_ONCE) as pool:
-            moved = sum(pool.map(move, self.watch.pending()))
-        return {"said": f"{arguments['hours']} h have passed for {moved} orders. RecoverOrders settles what is due."}
+            moved = sum(pool.map(lambda row: self._move(row, passed), self.watch.pending()))
+        return f"{arguments['hours']} h have passed for {moved} orders. RecoverOrders settles what is due."
 
-    def end_faults(self, _: Mapping[str, Any]) -> dict[str, Any]:
-        """End every fault that is on."""
-        self.provider.mood, self.provider.is_to_crash = "up", False
-        self.deliveries.pause(paused=False)
-        return {"said": "All faults have ended."}
+    def end(self, _: Arguments) -> str:
+        self.provider.mood, self.provider.is_to_crash, self.deliveries.is_paused = "up", False, False
+        return "All faults have ended."
 
-    def _send_burst(self, burst: dict[str, Any]) -> None:
-        began = time.monotonic()
-
-        def send(number: int) -> int:
-            item = {"sku": f"SKU-{number:03}", "quantity": 1 + number % 3, "unit_price": f"{10 + number}.90"}
-            return int(
-                _post(self.api_port, json.dumps({"customer_id": f"burst-{number:03}", "items": [item]}))["status"]
+    def _move(self, row: Row, passed: timedelta) -> bool:
+        """Make an order older, unless it was settled meanwhile."""
+        times = {"created_at": row.created_at, "due_at": row.due_at}
+        earlier = {name: datetime.fromisoformat(time) - passed for name, time in times.items() if time}
+        try:
+            self.watch.dynamodb.update_item(
+                TableName=self.table_name,
+                Key={"order_id": {"S": row.order_id}},
+                UpdateExpression=f"SET {', '.join(f'{name} = :{name}' for name in earlier)}",
+                ConditionExpression="attribute_exists(pending_bucket)",
+                ExpressionAttributeValues={f":{name}": {"S": to_timestamp(time)} for name, time in earlier.items()},
             )
-
-        with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
-            statuses = Counter[bool]()
-            for status in pool.map(send, range(1, burst["count"] + 1)):
-                statuses[status == http.HTTPStatus.CREATED] += 1
-                burst |= {"refused": statuses[False], "seconds": round(time.monotonic() - began, 1)}
-                burst["sent"] = statuses.total()
-
-
-def _earlier(timestamp: str, passed: timedelta) -> str:
-    return to_timestamp(datetime.fromisoformat(timestamp) - passed) if timestamp else ""
-
-
-def _post(port: int, body: str, key: str | None = None) -> dict[str, Any]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
-    try:
-        headers = {"Content-Type": "application/json"} | ({"Idempotency-Key": key} if key else {})
-        connection.request("POST", "/orders", body.encode(), headers)
-        response = connection.getresponse()
-        return {"status": response.status, "headers": response.getheaders(), "body": response.read().decode()}
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        return {"status": 0, "headers": [], "body": f"No answer: {error or type(error).__name__}"}
-    finally:
-        connection.close()
+        except self.watch.dynamodb.exceptions.ConditionalCheckFailedException:
+            return False
+        return True

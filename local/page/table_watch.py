@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 POLL_SECONDS = 0.2
 LINGER_SECONDS = 20  # a page that is loaded again, or a lost connection, finds what it had
+LOST_SECONDS = 5  # how long an order that was accepted may be on its way through the stream to us
 CLIENT = Config(connect_timeout=1, read_timeout=5, retries={"total_max_attempts": 1})
 
 
@@ -21,14 +22,24 @@ class Row(NamedTuple):
     """An order in the page's list. LOST is one whose item is gone, or in a state that nothing would ever settle."""
 
     order_id: str
-    customer_id: str
-    total: str
-    currency: str
-    status: str
-    created_at: str
-    changed_at: str
-    attempts: int
-    due_at: str
+    customer_id: str = ""
+    total: str = ""
+    currency: str = ""
+    status: str = "LOST"
+    created_at: str = ""
+    changed_at: str = ""
+    attempts: str = ""
+    due_at: str = ""
+
+    @classmethod
+    def of(cls, item: Mapping[str, Mapping[str, Any]]) -> "Row":
+        """Read what the list shows of an item, whatever is in it."""
+        plain = {name: str(*value.values()) for name, value in item.items()}
+        row = cls(**{name: plain[name] for name in cls._fields if name in plain})
+        changed_at = plain.get("processed_at") or plain.get("declined_at") or row.created_at
+        # The index has an order as long as RecoverOrders is to find it.
+        is_consistent = (row.status == "PENDING") == ("pending_bucket" in plain)
+        return row._replace(changed_at=changed_at, status=row.status if is_consistent else "LOST")
 
 
 class TableWatch:
@@ -36,7 +47,7 @@ class TableWatch:
 
     def __init__(self, table_name: str) -> None:
         self._table_name = table_name
-        self._dynamodb = boto3.client("dynamodb", config=CLIENT)
+        self.dynamodb = boto3.client("dynamodb", config=CLIENT)
         self._streams = boto3.client("dynamodbstreams", config=CLIENT)
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -54,11 +65,9 @@ class TableWatch:
     def changed_since(self, epoch: str, revision: int) -> tuple[str, int, list[Row]]:
         """Return the rows that changed since a revision, oldest change first; all of them if it is of another epoch."""
         with self._lock:
-            if epoch != self._epoch:
-                revision = 0
-            newest_first = reversed(self._rows.values())
-            changed = [row for _, row in takewhile(lambda entry: entry[0] > revision, newest_first)]
-            return self._epoch, self._revision, changed[::-1]
+            since = revision if epoch == self._epoch else 0
+            newest_first = takewhile(lambda entry: entry[0] > since, reversed(self._rows.values()))
+            return self._epoch, self._revision, [row for _, row in newest_first][::-1]
 
     def row(self, order_id: str) -> Row | None:
         """Return an order's row."""
@@ -69,10 +78,10 @@ class TableWatch:
         with self._lock:
             return [row for _, row in self._rows.values() if row.status == "PENDING"]
 
-    def counts(self, accepted: Mapping[str, float], grace_seconds: float) -> dict[str, int]:
-        """Count the orders by status. Of the accepted ones, those without an item for `grace_seconds` are lost."""
+    def counts(self, accepted: Mapping[str, float]) -> dict[str, int]:
+        """Count the orders by status. Of the accepted ones, those without an item for LOST_SECONDS are lost."""
         with self._lock:
-            before = time.monotonic() - grace_seconds
+            before = time.monotonic() - LOST_SECONDS
             missing = accepted.keys() - self._rows.keys() if self._is_scanned else set()
             gone = sum(accepted[order_id] < before for order_id in missing)
             return {**self._counts, "LOST": self._counts["LOST"] + gone, "accepted": len(self._rows) + gone}
@@ -101,13 +110,13 @@ class TableWatch:
 
     def _follow(self) -> None:
         """Read the table, and from there on its stream, until a shard ends."""
-        stream_arn = self._dynamodb.describe_table(TableName=self._table_name)["Table"]["LatestStreamArn"]
-        iterators = list(self._iterators(stream_arn))  # first of all, so that nothing is missed
+        stream_arn = self.dynamodb.describe_table(TableName=self._table_name)["Table"]["LatestStreamArn"]
+        iterators = list(self._iterators(stream_arn))  # before the table is read, so that nothing is missed
         found = set()
-        for page in self._dynamodb.get_paginator("scan").paginate(TableName=self._table_name, ConsistentRead=True):
+        for page in self.dynamodb.get_paginator("scan").paginate(TableName=self._table_name, ConsistentRead=True):
             for item in page["Items"]:
                 found.add(item["order_id"]["S"])
-                self._put(_row(item))
+                self._put(Row.of(item))
         for order_id in self._rows.keys() - found:
             self._put(self._rows[order_id][1]._replace(status="LOST"))
         self._is_scanned = True
@@ -115,23 +124,16 @@ class TableWatch:
             for index, iterator in enumerate(iterators):
                 answer = self._streams.get_records(ShardIterator=iterator)
                 for record in answer["Records"]:
-                    self._take(record["dynamodb"])
+                    if "NewImage" in record["dynamodb"]:
+                        self._put(Row.of(record["dynamodb"]["NewImage"]))
                 iterators[index] = answer.get("NextShardIterator", "")
             time.sleep(POLL_SECONDS)
 
     def _iterators(self, stream_arn: str) -> Iterator[str]:
-        shards = self._streams.describe_stream(StreamArn=stream_arn)["StreamDescription"]["Shards"]
-        for shard in shards:
+        for shard in self._streams.describe_stream(StreamArn=stream_arn)["StreamDescription"]["Shards"]:
             if "EndingSequenceNumber" not in shard["SequenceNumberRange"]:
-                yield self._streams.get_shard_iterator(
-                    StreamArn=stream_arn, ShardId=shard["ShardId"], ShardIteratorType="LATEST"
-                )["ShardIterator"]
-
-    def _take(self, change: Mapping[str, Any]) -> None:
-        if "NewImage" in change:
-            self._put(_row(change["NewImage"]))
-        elif row := self.row(change["Keys"]["order_id"]["S"]):
-            self._put(row._replace(status="LOST"))
+                start = {"StreamArn": stream_arn, "ShardId": shard["ShardId"]}
+                yield self._streams.get_shard_iterator(**start, ShardIteratorType="LATEST")["ShardIterator"]
 
     def _put(self, row: Row) -> None:
         with self._lock:
@@ -148,22 +150,3 @@ class TableWatch:
 
 def _counted(row: Row) -> list[str]:
     return [row.status, "deferred"] if row.status == "PENDING" and row.attempts else [row.status]
-
-
-def _row(item: Mapping[str, Mapping[str, Any]]) -> Row:
-    """Read what the list shows of an item, whatever is in it."""
-    plain = {name: str(*value.values()) for name, value in item.items()}
-    status = plain.get("status", "LOST")
-    if (status == "PENDING") != ("pending_bucket" in plain):  # the index has it, as long as RecoverOrders is to find it
-        status = "LOST"
-    return Row(
-        order_id=plain["order_id"],
-        customer_id=plain.get("customer_id", ""),
-        total=plain.get("total", ""),
-        currency=plain.get("currency", ""),
-        status=status,
-        created_at=plain.get("created_at", ""),
-        changed_at=plain.get("processed_at") or plain.get("declined_at") or plain.get("created_at", ""),
-        attempts=int(plain.get("attempts", 0)),
-        due_at=plain.get("due_at", ""),
-    )

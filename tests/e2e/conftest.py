@@ -41,6 +41,7 @@ class Service:
         options = [*(word for name, port in ports.items() for word in (name, str(port))), *more_options]
         self.page_port, self.port, self.lambda_port, self.dynamodb_port, self.xray_port = map(str, ports.values())
         self.base_url = f"http://127.0.0.1:{self.port}"
+        self.page_url = f"http://127.0.0.1:{self.page_port}/"
         self.lines: list[str] = []
         self.greeting: list[str] = []
         self.process = subprocess.Popen(

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from local.trace_rows import rows
 from tools import trace
-from tools.waterfall import draw, is_complete, rows, status
+from tools.waterfall import draw, is_complete, status
 
 START = 1_795_505_695.0
 TRACE_ID = "1-6b053e1f-8b916bdcc49030015e43c5b9"

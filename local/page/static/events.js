@@ -1,43 +1,35 @@
-// The stream of events from the local run: it fills `state` and tells who listens what has changed.
+// Keeps `state` as the local run's stream of events tells it, and tells listeners what has changed.
 
-export const state = { orders: new Map(), counts: {}, faults: [], stream: [], burst: {} };
+export const state = { orders: new Map(), counts: {}, faults: [], stream: [] };
 const FIELDS = ["id", "customer", "total", "currency", "status", "createdAt", "changedAt", "attempts", "dueAt"];
 const listeners = [];
-let source, shownOrder = "", last = "";
+let source, orderId = "", last = "";
 
 export const listen = (listener) => listeners.push(listener);
 
-/** Also send the events of one order, or of none. */
-export function follow(orderId) {
-  shownOrder = orderId;
-  connect();
-}
-
-function connect() {
+/** Open the stream anew, with the events of one order as well, or with "" of none. */
+export function connect(id = orderId) {
   source?.close();
-  source = new EventSource(`/events?${new URLSearchParams({ order: shownOrder, last })}`);
+  orderId = id;
+  source = new EventSource(`/events?${new URLSearchParams({ order: orderId, last })}`);
   source.onopen = () => tell({ connected: true });
-  source.onerror = () => {
+  source.onerror = ({ target }) => {
     tell({ connected: false });
-    if (source.readyState === EventSource.CLOSED) setTimeout(connect, 1000);
+    if (target === source && target.readyState === EventSource.CLOSED) setTimeout(() => connect(), 1000);
   };
   source.onmessage = ({ data, lastEventId }) => {
     last = lastEventId;
-    const { rows = [], anew, ...changes } = JSON.parse(data);
+    const { rows, anew, ...changes } = JSON.parse(data);
     if (anew) state.orders.clear();
-    for (const row of rows) {
-      const order = Object.fromEntries(FIELDS.map((field, index) => [field, row[index]]));
-      state.orders.set(order.id, order);
-    }
-    if (rows.length || anew) changes.orders = rows.length;
-    tell(changes);
+    for (const row of rows ?? []) state.orders.set(row[0], Object.fromEntries(FIELDS.map((name, i) => [name, row[i]])));
+    tell(rows ? { ...changes, orders: state.orders } : changes);
   };
 }
 
 function tell(changes) {
-  Object.assign(state, changes, { orders: state.orders });
+  Object.assign(state, changes);
   for (const listener of listeners) listener(changes);
 }
 
-// A page that nobody sees costs the local run nothing, and leaves its connection to the others.
-document.addEventListener("visibilitychange", () => (document.hidden ? source?.close() : connect()));
+// A page that nobody sees costs the local run nothing.
+document.addEventListener("visibilitychange", () => (document.hidden ? source.close() : connect()));

@@ -1,29 +1,30 @@
-// The buttons that break things, and what is broken as long as it is.
+// The buttons that break things, and what is broken for as long as it is.
 
-import { act, el, find } from "./dom.js";
+import { act, button, el, find } from "./dom.js";
 import { listen, state } from "./events.js";
 
-const button = (text, action, body) => el("button", { type: "button", onclick: () => act(action, body), "data-fault": body ? JSON.stringify(body) : action }, text);
-const group = (title, ...buttons) => el("div", { role: "group", "aria-label": title }, el("h3", {}, title), el("div", { class: "buttons" }, buttons));
+const does = (text, action, body) => button(text, () => act(action, body));
+const sets = (text, action, body) => {
+  const made = does(text, action, body);
+  const [[name, value]] = Object.entries(body);
+  listen(() => made.setAttribute("aria-pressed", state[name] === value));
+  return made;
+};
+const group = (title, ...buttons) =>
+  el("div", { role: "group", "aria-label": title }, el("h3", {}, title), el("div", { class: "buttons" }, buttons));
 
 find("break").append(
-  group("Payment gateway", ["up", "slow", "failing", "hanging"].map((mood) => button(mood, "gateway", { mood }))),
-  group("Stream mapping", button("Pause", "mapping", { paused: true }), button("Resume", "mapping", { paused: false }), button("Deliver the last batch again", "again")),
-  group("Crashes", button("Kill the next function that charges", "crash"), button("Restart DynamoDB Local", "restart")),
-  group("Recovery", button("Run RecoverOrders now", "recover")),
-  group("Let time pass for what waits", button("1 hour", "clock", { hours: 1 }), button("1 day", "clock", { hours: 24 }), button("4 days", "clock", { hours: 96 })),
+  group("Payment gateway", ["up", "slow", "failing", "hanging"].map((mood) => sets(mood, "gateway", { mood }))),
+  group("Stream mapping", sets("Pause", "mapping", { paused: true }), sets("Resume", "mapping", { paused: false }),
+    does("Deliver the last batch again", "again")),
+  group("Crashes", does("Kill the next function that charges", "crash"), does("Restart DynamoDB Local", "outage")),
+  group("Recovery", does("Run RecoverOrders now", "recover")),
+  group("Let time pass for orders that wait", does("1 hour", "clock", { hours: 1 }),
+    does("1 day", "clock", { hours: 24 }), does("4 days", "clock", { hours: 96 })),
 );
 
-listen((changes) => {
-  if (changes.faults) {
-    find("faults").replaceChildren(
-      ...state.faults.map((fault) => el("span", { class: "fault" }, fault)),
-      ...(state.faults.length ? [el("button", { type: "button", onclick: () => act("end") }, "End all faults")] : []),
-    );
-  }
-  for (const each of document.querySelectorAll("[data-fault]")) {
-    const { mood, paused } = each.dataset.fault.startsWith("{") ? JSON.parse(each.dataset.fault) : {};
-    if (mood) each.setAttribute("aria-pressed", state.mood === mood);
-    else if (paused !== undefined) each.setAttribute("aria-pressed", Boolean(state.paused) === paused);
-  }
+listen(({ faults }) => {
+  if (!faults) return;
+  const end = faults.length ? [does("End all faults", "end")] : [];
+  find("faults").replaceChildren(...faults.map((fault) => el("span", { class: "fault" }, fault)), ...end);
 });

@@ -4,47 +4,41 @@ import { find } from "./dom.js";
 import { listen, state } from "./events.js";
 
 const RATE_SECONDS = 5;
-let accepted = []; // [time, count], of the last seconds
+let samples = []; // of the last seconds: the time, and how many orders were accepted until then
 
 listen((changes) => {
-  if (changes.counts) show(state.counts);
-  if (changes.stream) {
-    const running = state.stream.filter((entry) => entry.records && entry.seconds === undefined);
-    set("delivering", running.reduce((sum, entry) => sum + entry.records, 0));
-  }
-  if ("paused" in changes) find("mapping").textContent = state.paused ? "mapping paused" : "mapping running";
-  if (changes.mood) find("mood").textContent = state.mood;
-  if ("paused" in changes || changes.mood) {
-    node("stream").classList.toggle("broken", Boolean(state.paused));
-    node("process").classList.toggle("broken", state.mood !== "up");
-  }
+  if (changes.counts) show({ accepted: 0, PENDING: 0, PROCESSED: 0, DECLINED: 0, deferred: 0, ...changes.counts });
+  const running = state.stream.filter((entry) => entry.records && entry.seconds === undefined);
+  set("delivering", running.reduce((sum, entry) => sum + entry.records, 0));
+  set("paused", state.paused ? "paused" : "running");
+  set("mood", state.mood ?? "");
+  find("mapping").classList.toggle("broken", state.paused === true);
+  find("payment").classList.toggle("broken", state.mood !== "up");
+  const connection = state.starting ? "The service is starting …" : "Live";
+  find("connection").textContent = state.connected ? connection : "Trying to connect …";
+  document.body.classList.toggle("offline", !state.connected);
 });
 
 setInterval(() => {
-  accepted = accepted.filter(([time]) => time > Date.now() - 1000 * RATE_SECONDS - 1000);
-  accepted.push([Date.now(), state.counts.accepted ?? 0]);
-  const [[since, before], [now, after]] = [accepted[0], accepted.at(-1)];
-  set("rate", now > since ? Math.round((10000 * (after - before)) / (now - since)) / 10 : 0);
+  samples = [...samples.slice(-RATE_SECONDS), { at: Date.now(), accepted: state.counts.accepted ?? 0 }];
+  const [first, now] = [samples[0], samples.at(-1)];
+  set("rate", now.at > first.at ? Math.round((1000 * (now.accepted - first.accepted)) / (now.at - first.at)) : 0);
 }, 1000);
 
-function show({ accepted: all = 0, PENDING = 0, PROCESSED = 0, DECLINED = 0, deferred = 0, LOST = 0, twice = 0, given_up = 0 }) {
-  for (const [name, count] of Object.entries({ accepted: all, PENDING, PROCESSED, DECLINED, deferred, given_up })) set(name, count);
-  node("failures").classList.toggle("broken", given_up > 0);
-  const settled = PROCESSED + DECLINED;
-  const holds = all === PENDING + settled && twice === 0;
-  const lost = LOST ? ` (${LOST} lost)` : "";
-  find("promise").className = holds ? "holds" : "fails";
-  find("promise").textContent =
-    `${holds ? "✓" : "✗"} ${all} accepted ${all === PENDING + settled ? "=" : "≠"} ${PENDING} pending + ${settled} settled${lost} · ${twice} charged twice`;
+function show({ twice, LOST, ...counts }) {
+  for (const [name, count] of Object.entries(counts)) set(name, count);
+  const [accepted, pending, settled] = [counts.accepted, counts.PENDING, counts.PROCESSED + counts.DECLINED];
+  const isComplete = accepted === pending + settled;
+  const sum = `${accepted} accepted ${isComplete ? "=" : "≠"} ${pending} pending + ${settled} settled`;
+  find("promise").className = isComplete && !twice ? "holds" : "fails";
+  find("promise").textContent = `${sum}${LOST ? `, ${LOST} lost` : ""} · ${twice} charged twice`;
 }
 
-const node = (name) => document.querySelector(`[data-node=${name}]`);
-
-function set(name, count) {
-  const place = document.querySelector(`[data-count=${name}]`);
-  if (place.textContent === String(count)) return;
-  place.textContent = count;
-  place.closest("li").classList.remove("moved");
-  void place.offsetWidth; // or the animation would not begin again
-  place.closest("li").classList.add("moved");
+function set(name, value) {
+  const place = find(name);
+  if (place.textContent === String(value)) return;
+  place.textContent = value;
+  if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
+  const accent = "color-mix(in srgb, var(--accent) 25%, transparent)";
+  place.closest("li").animate({ backgroundColor: [accent, "transparent"] }, 700);
 }

@@ -8,19 +8,11 @@ const [box, list, status, search] = [find("list"), find("list").firstChild, find
 const rows = new Map(); // the elements in the page, by order id
 let shown = [];
 
-listen((changes) => changes.orders !== undefined && soon(select));
-box.addEventListener("scroll", () => soon(draw));
-new ResizeObserver(draw).observe(box);
+listen(({ orders }) => orders && select());
+box.addEventListener("scroll", draw);
+for (const event of ["resize", "hashchange"]) addEventListener(event, draw);
 for (const input of [status, search]) input.addEventListener("input", select);
-addEventListener("hashchange", draw);
-setInterval(draw, 1000); // for the times
-
-const waiting = new Set();
-function soon(work) {
-  if (waiting.has(work)) return;
-  waiting.add(work);
-  requestAnimationFrame(() => waiting.delete(work) && work());
-}
+setInterval(draw, 1000); // the times go on
 
 function select() {
   const text = search.value.trim().toLowerCase();
@@ -28,33 +20,31 @@ function select() {
     .filter((order) => (!status.value || order.status === status.value) && order.id.includes(text))
     .sort((one, other) => (one.createdAt < other.createdAt ? 1 : -1));
   find("shown").textContent = `${shown.length} of ${state.orders.size}`;
+  list.style.height = `${shown.length * ROW_PIXELS}px`;
   draw();
 }
 
 function draw() {
-  list.style.height = `${shown.length * ROW_PIXELS}px`;
   const first = Math.max(Math.floor(box.scrollTop / ROW_PIXELS) - 4, 0);
   const inSight = shown.slice(first, first + Math.ceil(box.clientHeight / ROW_PIXELS) + 8);
-  const ids = new Set(inSight.map((order) => order.id));
-  for (const [id, row] of rows) if (!ids.has(id) && rows.delete(id)) row.remove();
+  for (const id of rows.keys()) if (!inSight.some((order) => order.id === id)) rows.get(id).remove(), rows.delete(id);
   inSight.forEach((order, index) => {
-    let row = rows.get(order.id);
-    if (!row) rows.set(order.id, (row = el("li", { "data-order": order.id }, el("a", { href: `#/orders/${order.id}` }))));
+    const row = rows.get(order.id) ?? el("li", {}, el("a", { href: `#/orders/${order.id}` }));
+    rows.set(order.id, row);
     if (list.children[index] !== row) list.insertBefore(row, list.children[index] ?? null);
     row.style.top = `${(first + index) * ROW_PIXELS}px`;
-    row.setAttribute("aria-setsize", shown.length);
-    row.setAttribute("aria-posinset", first + index + 1);
+    row.ariaSetSize = shown.length;
+    row.ariaPosInSet = first + index + 1;
     fill(row.firstChild, order);
   });
 }
 
-function fill(link, order) {
-  const attempts = order.attempts ? `${order.attempts} failed` : "";
-  const texts = [order.status, ago(order.changedAt), order.customer, `${order.currency} ${order.total}`, order.id, attempts];
-  if (link.textContent !== texts.join("")) {
-    const classes = [`status ${order.status}`, "time", "customer", "total", "id", "attempts"];
-    link.replaceChildren(...texts.map((text, index) => el("span", { class: classes[index] }, text)));
+function fill(link, { id, status: now, changedAt, customer, currency, total, attempts: failed }) {
+  const attempts = failed ? `${failed} failed` : "";
+  const texts = { status: now, time: ago(changedAt), customer, total: `${currency} ${total}`, id, attempts };
+  if (link.textContent !== Object.values(texts).join("")) {
+    link.replaceChildren(...Object.entries(texts).map(([name, text]) => el("span", { class: name }, text)));
+    link.firstChild.classList.add(now);
   }
-  const isOpen = location.hash === link.getAttribute("href");
-  isOpen ? link.setAttribute("aria-current", "true") : link.removeAttribute("aria-current");
+  link.setAttribute("aria-current", location.hash === link.getAttribute("href"));
 }

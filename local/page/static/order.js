@@ -1,77 +1,73 @@
-// Draws one order: its timeline, the waterfall of its trace, its log lines, its item, and the curl that made it.
+// Draws one order: its timeline, the waterfall of its trace, its log lines, its item, and the curl that makes it.
 
-import { ago, clock, duration, el, find, table } from "./dom.js";
-import { follow, listen, state } from "./events.js";
+import { clock, duration, el, find, json, table } from "./dom.js";
+import { connect, listen, state } from "./events.js";
 
-const keys = new Map(); // the Idempotency-Key of orders placed here
-export const rememberKey = (orderId, key) => keys.set(orderId, key);
+export const keys = new Map(); // the Idempotency-Key of each order that was placed here with one
+const inAddress = () => /^#\/orders\/([0-9a-f-]{36})$/.exec(location.hash)?.[1] ?? "";
 
-listen(({ order }) => order && order.order_id === orderInAddress() && show(order));
+listen(({ order }) => order?.order_id === inAddress() && show(order));
 addEventListener("hashchange", open);
-open();
 
-function orderInAddress() {
-  return /^#\/orders\/([0-9a-f-]{36})$/.exec(location.hash)?.[1] ?? "";
-}
-
-function open() {
-  const id = orderInAddress();
+/** Show the order that the address names, if any. */
+export function open() {
+  const id = inAddress();
   find("order").hidden = !id;
-  find("order-content").replaceChildren(id ? "Loading …" : "");
   find("order-title").textContent = `Order ${id}`;
+  find("order-content").replaceChildren("Loading …");
   if (id) find("order-title").focus();
-  follow(id);
+  connect(id);
 }
 
-function show({ order_id: id, item = {}, logs = [], trace = [], error }) {
-  if (error || !item.order_id) {
-    find("order-content").replaceChildren(error ? "DynamoDB Local does not answer." : "There is no such order in this run.");
-    return;
-  }
+function show({ order_id: id, item, logs, trace }) {
+  if (!item.order_id) return find("order-content").replaceChildren("There is no such order in this run.");
+  const summary = ` ${item.currency} ${item.total} · ${item.customer_id} · `;
   find("order-content").replaceChildren(
-    el("p", {}, el("span", { class: `status ${item.status}` }, item.status), ` ${item.currency} ${item.total} · ${item.customer_id} · `, el("a", { href: "#/" }, "Close")),
-    part("Timeline", el("ol", { class: "timeline" }, timeline(item, logs).map(([time, text]) => el("li", {}, el("time", { datetime: time }, clock(time)), ` ${text}`)))),
-    part("Trace", trace.length ? waterfall(trace) : "No part of its trace has arrived yet."),
+    el("p", {}, el("b", { class: item.status }, item.status), summary, el("a", { href: "#/" }, "Close")),
+    part("Timeline", el("ol", {}, timeline(item, logs))),
+    part("Trace", el("ul", { class: "waterfall" }, waterfall(trace))),
     part("Logs", table("Log lines", ["Time", "Function", "Message"], logs.map(logRow))),
-    part("Item as stored", el("pre", { tabindex: 0 }, JSON.stringify(item, null, 2))),
-    part("The request", el("pre", { tabindex: 0 }, curl(item, keys.get(id)))),
+    part("Item as stored", json(item)),
+    part("Its request", el("pre", { tabindex: 0 }, curl(item, keys.get(id)))),
   );
 }
 
-const part = (title, ...content) => el("details", { open: true }, el("summary", {}, title), ...content);
+const part = (title, ...content) => el("section", { "aria-label": title }, el("h3", {}, title), ...content);
 
 /** What happened when, from the item and from what the attempts logged. */
 function timeline(item, logs) {
-  const attempts = logs.filter((line) => line.message === "Order deferred");
-  const failures = attempts.map((line) => [line.timestamp, `attempt ${line.attempts} failed; the next is due at ${clock(line.due_at)}`]);
-  const due = item.due_at ? [[item.due_at, "next attempt due"]] : [];
-  const processed = item.processed_at ? [[item.processed_at, `PROCESSED: payment ${item.payment_id}`]] : [];
-  const declined = item.declined_at ? [[item.declined_at, `DECLINED: ${item.decline_reason}`]] : [];
-  return [[item.created_at, "accepted, PENDING"], ...failures, ...due, ...processed, ...declined];
+  const failures = logs.filter((line) => line.message === "Order deferred");
+  return [
+    [item.created_at, "accepted, PENDING"],
+    ...failures.map((line) => [line.timestamp, `attempt ${line.attempts} failed, next due ${clock(line.due_at)}`]),
+    ...(item.due_at ? [[item.due_at, "next attempt due"]] : []),
+    ...(item.processed_at ? [[item.processed_at, `PROCESSED, payment ${item.payment_id}`]] : []),
+    ...(item.declined_at ? [[item.declined_at, `DECLINED, ${item.decline_reason}`]] : []),
+  ].map(([time, text]) => el("li", {}, el("time", {}, clock(time)), ` ${text}`));
 }
 
 function waterfall(rows) {
-  const first = Math.min(...rows.map((row) => row.start));
-  const total = Math.max(...rows.map((row) => row.end)) - first || 0.001;
-  const percent = (seconds) => `${(100 * seconds) / total}%`;
-  return el("div", { class: "waterfall", role: "table", "aria-label": "Trace" }, rows.map((row) => {
-    const bar = el("i", { class: row.style });
-    bar.style.left = percent(row.start - first);
-    bar.style.width = percent(row.end - row.start);
-    const name = el("span", { role: "cell", class: row.style }, row.name);
-    name.style.paddingInlineStart = `${row.depth}em`;
-    return el("div", { role: "row" }, name, el("span", { role: "cell" }, `${duration(row.start - first)} + ${duration(row.end - row.start)}`), el("span", { role: "cell", class: "track" }, bar));
-  }));
+  const first = Math.min(...rows.map(({ start }) => start));
+  const total = Math.max(...rows.map(({ end }) => end)) - first || 1;
+  return rows.map(({ name, depth, start, end, style }) => {
+    const [label, bar] = [el("span", { class: style }, name), el("i", { class: style })];
+    label.style.paddingInlineStart = `${depth}em`;
+    bar.style.insetInlineStart = `${(100 * (start - first)) / total}%`;
+    bar.style.inlineSize = `${(100 * (end - start)) / total}%`;
+    const times = el("span", {}, `${duration(start - first)} + ${duration(end - start)}`);
+    return el("li", {}, label, times, el("span", { class: "track" }, bar));
+  });
 }
 
-function logRow({ timestamp, function_name: name = "", level, message, reason, ...more }) {
-  const said = [message, reason, more.status, more.attempts && `${more.attempts} failed`].filter(Boolean).join(" · ");
-  return [clock(timestamp), name.split("-").at(-1), el("span", { class: level }, `${level === "INFO" ? "" : `${level} `}${said}`)];
+function logRow({ timestamp, function_name = "", level, message, reason, status }) {
+  const text = [level === "INFO" ? "" : level, message, reason, status].filter(Boolean).join(" · ");
+  return [clock(timestamp), function_name.split("-").at(-1), el("span", { class: level }, text)];
 }
 
-/** A shell command; a quote in a body or a key ends the quoted text, adds the quote, and begins it again. */
-export function curl({ customer_id, currency, items }, key) {
+/** A shell command. A quote in quoted text is written as: end of quote, escaped quote, new quote. */
+function curl({ customer_id, currency, items }, key) {
   const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
-  const header = key ? ` \\\n  -H ${quoted(`Idempotency-Key: ${key}`)}` : "";
-  return `curl -i ${state.api}/orders -H 'Content-Type: application/json'${header} \\\n  -d ${quoted(JSON.stringify({ customer_id, currency, items }))}`;
+  const header = key ? ` -H ${quoted(`Idempotency-Key: ${key}`)}` : "";
+  const body = quoted(JSON.stringify({ customer_id, currency, items }));
+  return `curl -i ${state.api}/orders -H 'Content-Type: application/json'${header} -d ${body}`;
 }

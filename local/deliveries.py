@@ -1,4 +1,4 @@
-"""What the stream mapping delivers to ProcessPayment, and what becomes of it; and the ways to disturb that."""
+"""What the local stream mapping delivers to ProcessPayment, and what becomes of it; it can be paused."""
 
 import logging
 import threading
@@ -17,11 +17,11 @@ class Deliveries(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
-        self._entries = deque[dict[str, Any]](maxlen=REMEMBERED)
+        self.entries = deque[dict[str, Any]](maxlen=REMEMBERED)
+        self.given_up = 0
         self._resumed, self._ended = threading.Event(), threading.Event()
         self._resumed.set()
         self._last: tuple[dict[str, Any], Invoke] | None = None
-        self.given_up = 0
         logging.getLogger("local.stream_mapping").addHandler(self)
 
     @property
@@ -29,18 +29,14 @@ class Deliveries(logging.Handler):
         """Whether the mapping waits before its next delivery."""
         return not self._resumed.is_set()
 
-    def pause(self, *, paused: bool) -> None:
-        """Hold the mapping's next deliveries, or let them go."""
+    @is_paused.setter
+    def is_paused(self, paused: bool) -> None:
         self._resumed.clear() if paused else self._resumed.set()
 
     def end(self) -> None:
         """Let go of what waits, without delivering it: the local run ends."""
         self._ended.set()
         self._resumed.set()
-
-    def entries(self) -> list[dict[str, Any]]:
-        """Return what has happened last, in order."""
-        return [dict(entry) for entry in list(self._entries)]
 
     def watched(self, invoke: Invoke) -> Invoke:
         """Return what the mapping is to call instead of `invoke`."""
@@ -50,38 +46,36 @@ class Deliveries(logging.Handler):
             if self._ended.is_set():
                 raise FunctionNotInvoked("the mapping is paused")
             self._last = event, invoke
-            lane = threading.current_thread().name.rpartition("_")[2]
-            return self._deliver(event, invoke, f"lane {lane}")
+            return self._deliver(event, invoke, f"lane {threading.current_thread().name.rpartition('_')[2]}")
 
         return deliver
 
-    def deliver_again(self) -> dict[str, Any] | None:
-        """Deliver the last batch once more, as a stream may; None if there was none."""
+    def deliver_again(self) -> bool:
+        """Deliver the last batch once more, as a stream may; False if there was none."""
         if self._last is None:
-            return None
-        event, invoke = self._last
-        return self._deliver(event, invoke, "again") or {}
+            return False
+        self._deliver(*self._last, "again")
+        return True
 
     def take_failure(self, message: Mapping[str, Any]) -> None:
         """Take what the failure queue would get."""
         self.given_up += message["DDBStreamBatchInfo"]["batchSize"]
-        self._entries.append({"at": time.time(), "failure": message})
+        self.entries.append({"at": time.time(), "failure": message})
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take a line that the mapping logs."""
-        self._entries.append({"at": record.created, "note": record.getMessage()})
+        self.entries.append({"at": record.created, "note": record.getMessage()})
 
     def _deliver(self, event: dict[str, Any], invoke: Invoke, lane: str) -> dict[str, Any] | None:
         entry: dict[str, Any] = {"at": time.time(), "lane": lane, "records": len(event["Records"])}
-        self._entries.append(entry)
+        self.entries.append(entry)
         began = time.monotonic()
         try:
             response = invoke(event)
         except FunctionError as error:
             entry["error"] = str(error)
             raise
-        else:
-            entry["failures"] = len((response or {}).get("batchItemFailures", []))
-            return response
         finally:
             entry["seconds"] = round(time.monotonic() - began, 3)
+        entry["failures"] = len((response or {}).get("batchItemFailures", []))
+        return response
