@@ -94,7 +94,7 @@ class Plan:
         return chance.uniform(phase.start, phase.start + 0.9 * (phase.end - phase.start))
 
     def is_schedule_off(self, time: float) -> bool:
-        """Whether RecoverOrders is switched off: two of eight hours, so that some orders come to their deadline then."""
+        """Whether RecoverOrders is switched off: two of eight hours, so that some deadlines pass meanwhile."""
         return time > self.end and time % (8 * HOUR) < 2 * HOUR
 
     def phase_at(self, time: float) -> Phase:
