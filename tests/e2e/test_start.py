@@ -127,7 +127,7 @@ def test_when_a_part_crashes_it_says_so_and_ends() -> None:
     assert own.lines[-1] == "DynamoDB Local has ended by itself."
 
 
-@pytest.mark.parametrize("option", ["--port", "--lambda-port", "--dynamodb-port", "--xray-port"])
+@pytest.mark.parametrize("option", ["--page-port", "--port", "--lambda-port", "--dynamodb-port", "--xray-port"])
 def test_a_port_in_use_is_named_before_anything_starts(option: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]

@@ -20,7 +20,6 @@ find("presets").append(
   ...[10, 200, 500].map((count) => button(`Burst of ${count}`, () => sendBurst(count))),
 );
 form.addEventListener("submit", (event) => (event.preventDefault(), send(read(), form.elements.key.value)));
-fill(usual());
 
 /** Show an order in the form. */
 function fill(order, key = "") {
@@ -89,3 +88,5 @@ async function sendBurst(count) {
   };
   await Promise.all(Array.from({ length: REQUESTS_AT_ONCE }, next));
 }
+
+fill(usual());
