@@ -397,5 +397,6 @@ def test_each_order_has_its_line_in_the_log_without_its_customer(gateway: Gatewa
         str(deferred.order_id): ("Order deferred", "PENDING", 1),
     }
     assert {line["trace_id"] for line in others} == {settled.trace_id, deferred.trace_id}
+    assert ["due_at" in line for line in others] == [line["status"] == "PENDING" for line in others]
     assert settled.customer_id not in log.getvalue()
     assert "taskName" not in log.getvalue()
