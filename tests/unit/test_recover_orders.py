@@ -151,7 +151,7 @@ def test_an_order_does_not_end_while_the_provider_cannot_be_asked(table: Recover
 
 
 def test_a_run_that_takes_long_charges_nothing_once_the_deadline_has_passed(
-    table: RecoverableTable, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+    table: RecoverableTable, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, log: StringIO
 ) -> None:
     order = table.create(an_order_of_age(DEADLINE - timedelta(seconds=1)))
     find, now = gateway.find, clock.now
@@ -165,6 +165,7 @@ def test_a_run_that_takes_long_charges_nothing_once_the_deadline_has_passed(
     assert recover() == {"recovered": 0, "deferred": 1, "failed": 0}
     assert gateway.charges == []
     assert table.stored[order.order_id].due_at == order.created_at + DEADLINE + CLOSING
+    assert lines(log)[0]["reason"] == ("the deadline has passed; the provider is asked once more before the order ends")
 
 
 def test_an_order_that_the_stream_settled_meanwhile_is_left_alone(table: RecoverableTable, gateway: Gateway) -> None:
