@@ -32,6 +32,8 @@ def window(browser: Browser, service: Service) -> Iterator[Window]:
 
 
 def test_an_order_becomes_processed_and_shows_its_trace_logs_and_request(window: Window) -> None:
+    for preset in ("Declined", "Gateway down"):  # they are for the picture
+        window.place(preset)
     order_id = window.place("Usual")
     window.sees_row(order_id, "PROCESSED")
     window.row(order_id).click()
@@ -44,6 +46,7 @@ def test_an_order_becomes_processed_and_shows_its_trace_logs_and_request(window:
     expect(order.get_by_label("Logs", exact=True)).to_contain_text("createOrder")
     expect(order.get_by_label("Its request")).to_contain_text("curl -i http://127.0.0.1:")
     expect(window.page.locator("#stream")).to_contain_text("recorded")
+    window.page.wait_for_timeout(2_000)  # the other two come to their end, too
     window.page.set_viewport_size({"width": 1400, "height": window.page.evaluate("document.body.scrollHeight")})
     window.page.screenshot(path=ROOT / "docs" / "order-page.png")
 
@@ -87,8 +90,7 @@ def test_a_burst_is_settled_and_no_order_is_lost(window: Window) -> None:
     window.press("Burst of 200")
 
     # On a busy machine the API may refuse some (503), which the burst counts.
-    is_over = "document.querySelector('progress')?.value === 200"
-    window.page.wait_for_function(is_over, timeout=3 * SETTLE_MS)
+    expect(window.page.locator("progress")).to_have_js_property("value", 200, timeout=3 * SETTLE_MS)
     created = int(window.page.locator("#answer").inner_text().split()[0])
     window.sees("#accepted", str(before + created))
     window.sees("#PENDING", re.compile("^[0-9]$"))
@@ -204,11 +206,12 @@ def test_an_unknown_order_is_said_to_be_unknown(window: Window) -> None:
 
 
 def test_a_lost_connection_comes_back_with_what_happened_meanwhile(window: Window, service: Service) -> None:
-    window.page.context.set_offline(offline=True)
+    window.page.route("**/events?*", lambda route: route.abort())
+    window.page.reload()
     window.sees("#connection", "Trying to connect …")
     stored = an_order().processed("payment-1")
     service.dynamodb().put_item(TableName=ORDERS, Item=to_item(stored))
-    window.page.context.set_offline(offline=False)
+    window.page.unroute("**/events?*")
 
     window.sees("#connection", "Live")
     window.sees_row(str(stored.order_id), "PROCESSED")
