@@ -40,5 +40,5 @@ function set(name, value) {
   place.textContent = value;
   if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
   const accent = "color-mix(in srgb, var(--accent) 25%, transparent)";
-  place.closest("li").animate({ backgroundColor: [accent, "transparent"] }, 700);
+  place.closest("li").animate({ backgroundColor: [accent, "transparent"] }, { duration: 600, easing: "steps(3)" });
 }
