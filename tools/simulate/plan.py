@@ -94,8 +94,8 @@ class Plan:
         return chance.uniform(phase.start, phase.start + 0.9 * (phase.end - phase.start))
 
     def is_schedule_off(self, time: float) -> bool:
-        """Whether RecoverOrders is switched off: two of eight hours, so that some deadlines pass meanwhile."""
-        return time > self.end and time % (8 * HOUR) < 2 * HOUR
+        """Whether RecoverOrders is switched off: three hours of six, so that some orders pass their deadline then."""
+        return time > self.end and time % (6 * HOUR) < 3 * HOUR
 
     def phase_at(self, time: float) -> Phase:
         """Return the phase at a time; between two, and after the last, one of no kind."""
