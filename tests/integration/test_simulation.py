@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -123,13 +123,6 @@ def overwrite_an_order_that_is_created_again(patch: Patch) -> None:
         return order
 
     patch.setattr(OrderTable, "create", create)
-
-
-def end_an_order_without_asking_a_last_time(patch: Patch) -> None:
-    def is_over(schedule: RetrySchedule, order: Order, now: datetime) -> bool:
-        return now >= order.created_at + schedule.deadline
-
-    patch.setattr(RetrySchedule, "is_over", is_over)
 
 
 @pytest.mark.parametrize(

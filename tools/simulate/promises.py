@@ -26,8 +26,8 @@ EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 # cold start, and for its own payment.
 LONGEST_WAIT_SECONDS = 20
 # How long after its deadline and the closing time an order may end: the provider may not answer for two hours more,
-# RecoverOrders may be switched off for three, and the last attempts are an hour apart.
-LAST_HOURS = 7 * HOUR
+# RecoverOrders may be switched off for a while, and the last attempts are an hour apart.
+LAST_HOURS = 5 * HOUR
 # How often an attempt to pay for one order fails at most in three days: the backoff doubles from 30 s to an hour.
 MOST_DEFERRALS = 100
 
