@@ -1,17 +1,18 @@
 """`npm run simulate`: the service in virtual time, under seeded faults, and whether it keeps its promises.
 
-virtual_time.py   threads of which one runs at a time; days pass in seconds
-virtual_loop.py   asyncio's event loop and executor in virtual time
-update_statement.py  the PartiQL statements that the service sends
-memory_dynamodb.py   the table and its stream, in memory, behind boto3's client
-plan.py           what happens when: orders, and faults
-faults.py         deals the faults
-unreliable_dynamodb.py  the client, with faults
-provider.py       a payment provider that remembers, with faults
-lambda_functions.py  Lambda: execution environments, invocations, timeouts
-stream.py         the stream and its event source mapping, with the rules of local/stream_mapping
-clients.py        the clients of the API
-promises.py       what must hold, and the history of each order
-world.py          all of it together, once
-counts.py         what happened, in numbers
+simulation.py           worlds side by side, with seeds that derive from one
+world.py                one world: the service, its clients, its provider and AWS
+plan.py, faults.py      what happens when, and which fault occurs now
+promises.py             what must hold at each step, and the history of each order
+results.py              what became of the orders, in numbers
+settings.py             what serverless.yml says
+substitutes.py          puts the world in place of the clock, chance, AWS and the provider
+lambda_functions.py     Lambda: environments, and invocations that fail, time out or are killed
+stream.py               the stream and its event source mapping, by the rules of local/stream_mapping
+memory_dynamodb.py, update_statement.py, unreliable_dynamodb.py  the orders table, and a client with faults
+provider.py, clients.py  a payment provider that remembers, and who sends the orders
+virtual_time.py, virtual_loop.py  threads, event loops and executors in virtual time
+
+X-Ray and Powertools' decorators (the log's context, the flush of the metrics) are left out: they are one for all
+environments of a process.
 """

@@ -4,9 +4,9 @@ import argparse
 import secrets
 import sys
 
-from rich.columns import Columns
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
 from local import service
 from tools.command import run
@@ -22,7 +22,7 @@ def main() -> int:
     options = _options()
     results: list[Results] = []
     failed = run(lambda: results.append(_simulate(options.orders, options.seed)))
-    return failed or _show(results[0], options)
+    return failed or show(results[0], options)
 
 
 def _simulate(orders: int, seed: int) -> Results:
@@ -33,13 +33,16 @@ def _simulate(orders: int, seed: int) -> Results:
         return simulate(settings, orders, seed, lambda done: progress.advance(task, done))
 
 
-def _show(results: Results, options: argparse.Namespace) -> int:
+def show(results: Results, options: argparse.Namespace) -> int:
+    """Print the counts; return 1, and print the order's history, if a promise was broken."""
     console = Console(highlight=False)
-    console.print(Columns(results.tables(), padding=(0, 6)))
+    side_by_side = Table.grid(padding=(0, 6))
+    side_by_side.add_row(*results.tables())
+    console.print(side_by_side)
     command = f"npm run simulate -- --orders {options.orders} --seed {options.seed}"
-    console.print(f"\n{command}: run {results.digest}, the same for the same seed.")
+    console.print(f"\n{command}\nThis seed's run is always {results.digest}.", soft_wrap=True)
     if results.broken:
-        console.print(results.broken, markup=False)
+        console.print(f"\n{results.broken}", markup=False, soft_wrap=True)
         return 1
     return 0
 

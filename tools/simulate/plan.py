@@ -43,6 +43,7 @@ RATES: dict[str, dict[str, float]] = {
 # The stream is off during the first phase, for longer than it keeps its records; the function is away as it comes back.
 PHASES = ("stream off", "function away", *(kind for kind in RATES if kind != "calm"), "calm", "calm", "calm")
 STREAM_OFF = 30 * HOUR
+OFF = 35 * MINUTE
 UNDISTURBED = {"calm", "throttled"}
 
 
@@ -94,8 +95,8 @@ class Plan:
         return chance.uniform(phase.start, phase.start + 0.9 * (phase.end - phase.start))
 
     def is_schedule_off(self, time: float) -> bool:
-        """Whether RecoverOrders is switched off: two of eight hours, so that some deadlines pass meanwhile."""
-        return time > self.end and time % (8 * HOUR) < 2 * HOUR
+        """Whether RecoverOrders is switched off: for half of the time, so that some orders pass their deadline then."""
+        return time > self.end and time % (2 * OFF) < OFF
 
     def phase_at(self, time: float) -> Phase:
         """Return the phase at a time; between two, and after the last, one of no kind."""
@@ -124,7 +125,7 @@ class Script:
     @classmethod
     def draw(cls, now: float, deadline: float, chance: random.Random) -> "Script":
         """Draw a script for an order that is created now."""
-        late = now + deadline + chance.uniform(-0.5, 2) * HOUR
+        late = now + deadline + chance.choice([chance.uniform(-0.5, 0.5), chance.uniform(-0.5, 2)]) * HOUR
         trouble = chance.choices(range(len(_WEIGHTS)), _WEIGHTS)[0]
         match trouble:
             case 0:

@@ -26,10 +26,10 @@ EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 # cold start, and for its own payment.
 LONGEST_WAIT_SECONDS = 20
 # How long after its deadline and the closing time an order may end: the provider may not answer for two hours more,
-# RecoverOrders may be switched off for two, and the last attempts are an hour apart.
-LAST_HOURS = 6 * HOUR
-# How often an order is charged at most in three days: the backoff doubles from 30 s to an hour.
-MOST_CHARGES = 100
+# RecoverOrders may be switched off for a while, and the last attempts are an hour apart.
+LAST_HOURS = 5 * HOUR
+# How often an attempt to pay for one order fails at most in three days: the backoff doubles from 30 s to an hour.
+MOST_DEFERRALS = 100
 
 
 class PromiseBroken(Exception):
@@ -109,6 +109,8 @@ class Promises:
         attempts = [int(item.get("attempts", {"N": "0"})["N"]) for item in (before, after)]
         if order.status is Status.PENDING:
             order.deferrals += 1
+            if order.deferrals > MOST_DEFERRALS:
+                self.broken("failed attempts become rarer", order)
             if attempts[1] != attempts[0] + 1:
                 self.broken("each failed attempt is counted once", order)
             return
@@ -143,8 +145,6 @@ class Promises:
             self.broken("no charge begins after the deadline", order)
         if amount != order.total:
             self.broken("an order is charged its total", order)
-        if order.charges > MOST_CHARGES:
-            self.broken("failed attempts become rarer", order)
 
     def paid(self, order: OrderHistory) -> None:
         """Check a payment that was made, or will be when the provider comes to it."""

@@ -29,11 +29,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def select(self, timeout: float | None) -> tuple[()]:
         """Wait until the next timer is due, or another thread has something for this loop."""
+        self._process = self._virtual_time.current.process
         if timeout is not None and timeout <= 0:
-            self._virtual_time.go_on()
             return ()
         self._waiting = self._virtual_time.current
-        self._process = self._waiting.process
         self._virtual_time.wait(math.inf if timeout is None else self.time() + timeout)
         self._waiting = None
         return ()
