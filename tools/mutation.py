@@ -30,7 +30,7 @@ OPENAPI_TESTS = "test_openapi.py"
 LEAST_KILLED = 0.9
 OPTIONS = [
     *("-x", "-p", "no:cacheprovider", "-p", "no:terminal", "--no-cov"),
-    "--timeout=20",  # a fault may make a test hang
+    "--timeout=10",  # a fault may make a test hang
     "-Wignore:Module already imported:pytest.PytestAssertRewriteWarning",
     "-Wignore:Unknown config option:pytest.PytestConfigWarning",  # of the terminal's plugin
     "-knot test_the_schema_is_as_strict_as_the_service",  # takes 10 s, and others see the same faults

@@ -316,6 +316,15 @@ def test_the_oldest_pending_order_is_the_oldest_of_all_buckets(orders: OrderTabl
     assert orders.oldest_pending() == at("10:01:00")
 
 
+def test_of_each_bucket_only_the_oldest_order_is_read(orders: OrderTable, dynamodb: Stubber) -> None:
+    for bucket in BUCKETS:
+        order_id = UUID(f"{bucket}{uuid4().hex[1:]}")
+        page = {"Items": [key(order_id, at("10:00:00"), None)], "LastEvaluatedKey": {"order_id": text(order_id)}}
+        dynamodb.add_response("query", page)
+
+    assert orders.oldest_pending() == at("10:00:00")
+
+
 def test_no_order_is_the_oldest_when_none_is_pending(orders: OrderTable, dynamodb: Stubber) -> None:
     expect_queries(dynamodb, [], Limit=1)
 
@@ -418,6 +427,12 @@ def test_no_connection_and_no_answer_are_unreachable(
 
     with pytest.raises(TableUnreachable, match=f"^{type(error).__name__}$"):
         CALLS[operation](orders)
+
+
+def test_elsewhere_nothing_is_sent_before_it_is_needed(client: "DynamoDBClient") -> None:
+    client.meta.events.register("before-call.dynamodb", lambda **_: pytest.fail("a call"))
+
+    OrderTable("orders", client)
 
 
 @pytest.fixture
