@@ -34,7 +34,7 @@ orders = OrderTable(settings.orders_table)
 gateway = payment_gateway(settings)
 xray = tracing.client()
 # All runs use one event loop, as Powertools' batch processor does in Lambda: the gateway can keep its connections.
-loop = asyncio.new_event_loop()
+runner = asyncio.Runner()
 
 
 @logger.inject_lambda_context
@@ -59,7 +59,7 @@ def lambda_handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, 
         seconds = context.get_remaining_time_in_millis() / 1000
         if seconds < BATCH_SECONDS:
             break
-        result.update(loop.run_until_complete(_settle(order_ids, seconds)))
+        result.update(runner.run(_settle(order_ids, seconds)))
     return dict(result)
 
 

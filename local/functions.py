@@ -12,6 +12,7 @@ from typing import Any
 
 from local import service as serverless_yml
 from local.child_process import ChildProcess, LocalRunFailed
+from local.launcher import socket_name
 from local.service import ROOT
 
 POLL_SECONDS = 0.05
@@ -27,23 +28,23 @@ class Functions:
 
     def __init__(self, service: Mapping[str, Any], folder: Path, on_line: Callable[[str], None]) -> None:
         self._on_line = on_line
-        self._socket = folder / "socket"
         python = folder / "bin" / "python3"
         python.parent.mkdir()
-        launcher = shlex.join([sys.executable, "-IS", str(LAUNCHER), str(self._socket)])
+        launcher = shlex.join([sys.executable, "-IS", str(LAUNCHER), str(folder)])
         python.write_text(f'#!/bin/sh\nexec {launcher} "$@"\n')
         python.chmod(0o700)
         functions = [serverless_yml.function(service, key) for key in service["functions"]]
-        by_handler = {function["handler"]: function for function in functions}
-        command = [sys.executable, "-u", "-m", "local.lambda_runtime", str(self._socket), json.dumps(by_handler)]
+        by_socket = {str(folder / socket_name(function["handler"])): function for function in functions}
+        self._sockets = [Path(path) for path in by_socket]
+        command = [sys.executable, "-u", "-m", "local.lambda_runtime", json.dumps(by_socket)]
         shared = serverless_yml.environment_of(service["provider"]) | {"LAMBDA_TASK_ROOT": str(ROOT)}
         self._process = ChildProcess(command, output=subprocess.PIPE, environment=os.environ | shared, folder=ROOT)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def wait_until_it_listens(self, stop: threading.Event) -> None:
-        """Wait for the runtime, which listens once it has imported what the functions share."""
-        while not self._socket.exists() and not stop.wait(POLL_SECONDS):
+        """Wait for the runtime, which listens for each function once it has imported it."""
+        while not all(path.exists() for path in self._sockets) and not stop.wait(POLL_SECONDS):
             self.check()
 
     def check(self) -> None:

@@ -1,11 +1,10 @@
 """Runs the functions as Lambda does: starts their processes, traces an invocation, ends it at its timeout.
 
-This process imports once what all functions import. It is then forked for each instance of a function, which so starts
-in milliseconds. launcher.py connects to it, once for each instance.
+This process imports once what all functions import, and is forked for each function. That process imports the function,
+and is forked for each of its instances, which so start in milliseconds. launcher.py connects to it, once an instance.
 """
 
 import faulthandler
-import fcntl
 import importlib
 import json
 import os
@@ -46,18 +45,25 @@ class Context:
 
 
 class Runtime(socketserver.ForkingUnixStreamServer):
-    """Forks a process for each connection, which is an instance of the function that the first line names."""
+    """Imports a function, and forks a process for each connection: an instance of it."""
 
     max_children = MOST_INSTANCES
     request_queue_size = MOST_INSTANCES
 
-    def __init__(self, socket_path: str, functions: Mapping[str, Mapping[str, Any]]) -> None:
-        super().__init__(socket_path, Instance)
-        self.socket_path, self.functions = socket_path, functions
-        for package in {handler.rpartition("/")[0].replace("/", ".") for handler in functions} - {""}:
-            importlib.import_module(package)
-        for service in SERVICES:
-            boto3.client(service)  # type: ignore[call-overload]
+    def __init__(self, path: str, function: Mapping[str, Any]) -> None:
+        super().__init__(path, Instance)
+        self.function = function
+        os.environ |= function["environment"] | {
+            "AWS_LAMBDA_FUNCTION_NAME": function["name"],
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function["memorySize"]),
+        }
+        module, _, attribute = function["handler"].replace("/", ".").rpartition(".")
+        self.fault: Exception | None = None
+        try:
+            self.handler = getattr(importlib.import_module(module), attribute)
+        except Exception as error:  # noqa: BLE001  # every instance answers it
+            traceback.print_exc()
+            self.fault = error
 
 
 class Instance(socketserver.StreamRequestHandler):
@@ -67,43 +73,43 @@ class Instance(socketserver.StreamRequestHandler):
         """Answer until the launcher ends, or until the handler reaches its timeout, which ends this process."""
         runtime = cast("Runtime", self.server)
         runtime.socket.close()
-        handler_name = self.rfile.readline().decode().rstrip()
-        function = runtime.functions[handler_name]
-        name, memory_size, timeout = function["name"], function["memorySize"], function["timeout"]
-        os.environ |= function["environment"] | {
-            "AWS_LAMBDA_FUNCTION_NAME": name,
-            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(memory_size),
-        }
-        handler = None
+        name, memory_size, timeout = (runtime.function[key] for key in ("name", "memorySize", "timeout"))
         for line in self.rfile:
             invocation = json.loads(line)
-            try:
-                if handler is None:  # Lambda's timeout does not count the start either
-                    module, _, attribute = handler_name.replace("/", ".").rpartition(".")
-                    with _turn(Path(runtime.socket_path).parent):
-                        handler = getattr(importlib.import_module(module), attribute)
-                result: dict[str, Any] = {}
-                if invocation["event"] != WARM_UP:
-                    context = Context(name, memory_size, timeout, invocation["context"]["awsRequestId"])
-                    faulthandler.dump_traceback_later(timeout, exit=True)
+            result: dict[str, Any] = _error(runtime.fault) if runtime.fault else {}
+            if not result and invocation["event"] != WARM_UP:
+                context = Context(name, memory_size, timeout, invocation["context"]["awsRequestId"])
+                faulthandler.dump_traceback_later(timeout, exit=True)
+                try:
                     with _trace(name):
-                        result = handler(invocation["event"], context) or {}
-            except Exception as error:  # noqa: BLE001  # Lambda answers every error of a function so
-                traceback.print_exc()
-                result = {"errorType": type(error).__name__, "errorMessage": str(error)}
-            faulthandler.cancel_dump_traceback_later()
+                        result = runtime.handler(invocation["event"], context) or {}
+                except Exception as error:  # noqa: BLE001  # Lambda answers every error of a function so
+                    traceback.print_exc()
+                    result = _error(error)
+                faulthandler.cancel_dump_traceback_later()
             self.wfile.write(json.dumps({"__offline_payload__": result}).encode() + b"\n")
 
 
-@contextmanager
-def _turn(folder: Path) -> Iterator[None]:
-    """Wait for a turn: as many instances start at once as there are cores.
+def _error(error: Exception) -> dict[str, Any]:
+    return {"errorType": type(error).__name__, "errorMessage": str(error)}
 
-    Fifty that start together would leave DynamoDB Local too little CPU to answer the first of them in time.
-    """
-    with (folder / f"turn-{os.getpid() % (os.cpu_count() or 1)}").open("w") as turn:
-        fcntl.flock(turn, fcntl.LOCK_EX)  # released even if the process is killed
-        yield
+
+def _serve(path: Path, function: Mapping[str, Any]) -> None:
+    with Runtime(f"{path}.new", function) as runtime:
+        os.rename(f"{path}.new", path)  # noqa: PTH104  # from now on a connection is accepted
+        runtime.serve_forever()
+
+
+def _run(functions: Mapping[str, Mapping[str, Any]]) -> None:
+    """Serve each function, at the path of its socket; ends when one of their processes ends."""
+    for package in {function["handler"].rpartition("/")[0].replace("/", ".") for function in functions.values()} - {""}:
+        importlib.import_module(package)
+    for service in SERVICES:
+        boto3.client(service)  # type: ignore[call-overload]
+    for path, function in functions.items():
+        if os.fork() == 0:
+            _serve(Path(path), function)
+    os.wait()
 
 
 @contextmanager
@@ -126,7 +132,4 @@ def _trace(name: str) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    path, functions = sys.argv[1:]
-    with Runtime(f"{path}.new", json.loads(functions)) as ready:
-        os.rename(f"{path}.new", path)  # noqa: PTH104  # from now on a connection is accepted
-        ready.serve_forever()
+    _run(json.loads(sys.argv[1]))

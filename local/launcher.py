@@ -7,11 +7,17 @@ the standard library only.
 import json
 import socket
 import sys
+import zlib
 
 ENDED = {"errorType": "Runtime.ExitError", "errorMessage": "The function's process ended, or reached its timeout."}
 
 
-def main(runtime: str, handler: str) -> None:
+def socket_name(handler: str) -> str:
+    """Return the name of a function's socket: short, because macOS allows a path of 103 characters."""
+    return f"{zlib.crc32(handler.encode()):08x}"
+
+
+def main(runtime: str) -> None:
     """Pass on one event at a time. After a process has ended, the next event starts another."""
     process = None
     for event in sys.stdin.buffer:
@@ -20,7 +26,6 @@ def main(runtime: str, handler: str) -> None:
                 connection = socket.socket(socket.AF_UNIX)
                 connection.connect(runtime)
                 process = connection.makefile("rwb")
-                process.write(f"{handler}\n".encode())
             process.write(event)
             process.flush()
             answer = process.readline()
@@ -35,5 +40,5 @@ def main(runtime: str, handler: str) -> None:
 
 if __name__ == "__main__":
     # serverless-offline's arguments are: -u, its own script, the path of the module, the name of the handler.
-    socket_path, *_, module, name = sys.argv[1:]
-    main(socket_path, f"{module}.{name}")
+    folder, *_, module, name = sys.argv[1:]
+    main(f"{folder}/{socket_name(f'{module}.{name}')}")

@@ -78,7 +78,8 @@ class OrderTable:
     def __init__(self, name: str, client: "DynamoDBClient | None" = None) -> None:
         self.name = name
         self._client = client or boto3.client("dynamodb", config=CONFIG)
-        if "LAMBDA_TASK_ROOT" in os.environ:
+        # "Working with Lambda environment variables": not when SnapStart takes its snapshot, which keeps no connection.
+        if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") in {"on-demand", "provisioned-concurrency"}:
             self._connect()
 
     def _connect(self) -> None:

@@ -45,7 +45,7 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, tuple[
 def test_in_lambda_the_first_put_uses_the_connection_that_is_open(
     requests: list[tuple[str, tuple[str, int]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("LAMBDA_TASK_ROOT", "/var/task")
+    monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
 
     OrderTable("orders").create(an_order())
 
@@ -62,6 +62,6 @@ def test_elsewhere_nothing_is_sent_before_it_is_needed(requests: list[tuple[str,
 
 def test_a_dynamodb_that_is_away_does_not_keep_a_function_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", f"http://127.0.0.1:{free_port()}")
-    monkeypatch.setenv("LAMBDA_TASK_ROOT", "/var/task")
+    monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
 
     assert OrderTable("orders").name == "orders"

@@ -437,7 +437,7 @@ def test_elsewhere_nothing_is_sent_before_it_is_needed(client: "DynamoDBClient")
 
 @pytest.fixture
 def _in_lambda(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LAMBDA_TASK_ROOT", "/var/task")
+    monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
 
 
 @pytest.mark.usefixtures("_in_lambda")

@@ -272,7 +272,7 @@ def test_a_client_that_is_bound_to_an_event_loop_serves_every_run(
     table.create(an_order())
 
     assert recover()["recovered"] == 1
-    assert not asyncio.all_tasks(recover_orders.loop)
+    assert not asyncio.all_tasks(recover_orders.runner.get_loop())
 
 
 def test_the_age_of_the_oldest_pending_order_is_a_metric(

@@ -48,7 +48,8 @@ class ExecutionEnvironment:
 
     def __init__(self, handler: str, folders: Sequence[Path], variables: Mapping[str, str], cpu: float = 1) -> None:
         self._command = [sys.executable, "-I", "-S", "-B", str(RUNTIME), handler, *map(str, folders)]
-        self._variables = {**variables, "LAMBDA_TASK_ROOT": str(folders[0])}
+        of_lambda = {"LAMBDA_TASK_ROOT": str(folders[0]), "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand"}
+        self._variables = {**variables, **of_lambda}
         self._cpu = cpu
         self._ends = threading.Event()
         self._throttle = threading.Thread(target=self._slow_down)
