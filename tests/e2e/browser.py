@@ -66,6 +66,8 @@ class Window:
         return self.page.locator(f'#list a[href="#/orders/{order_id}"]')
 
     def sees_row(self, order_id: str, text: str) -> None:
+        """Search for an order, which newer ones may have moved out of sight, and wait for what its row shows."""
+        self.page.get_by_label("Search").fill(order_id)
         expect(self.row(order_id)).to_contain_text(text, timeout=SETTLE_MS)
 
     def place(self, preset: str) -> str:
