@@ -49,7 +49,7 @@ def show(results: Results, options: argparse.Namespace) -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="npm run simulate --", description=__doc__)
-    parser.add_argument("--orders", type=int, default=10_000, help="how many (default: %(default)s)")
+    parser.add_argument("--orders", type=int, default=100_000, help="how many (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(SEEDS), help="of the run (default: by chance)")
     return parser.parse_args()
 
