@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError, ParamValidationError
 
 from functions import create_order, get_order
-from shared.order import Order
+from shared.order import Order, idempotent_order_id
 from shared.order_table import OrderTable, TableUnavailable, UnreadableOrder, to_item
 from shared.tracing import HEADER_VARIABLE
 from tests.builders import VALID, Context, a_request, an_item, an_order
@@ -291,7 +291,7 @@ def test_a_retried_put_never_sets_a_settled_order_back(orders: OrderTable) -> No
     assert orders.get(order.order_id) == settled
 
 
-def keyed(key: str, body: object = VALID, caller: str = "caller-1") -> Response:
+def keyed(key: str, body: object = VALID, caller: str | None = "caller-1") -> Response:
     context = {"requestId": "r-1", "path": "/dev/orders", "identity": {"apiKeyId": caller}}
     return post(body, headers={"idempotency-key": key}, requestContext=context)
 
@@ -346,6 +346,10 @@ def test_one_caller_is_never_answered_anothers_order() -> None:
 
     assert (mine.status, theirs.status) == (201, 201)
     assert mine.body["order_id"] != theirs.body["order_id"]
+
+
+def test_an_order_of_a_caller_without_an_api_key_has_its_own_id() -> None:
+    assert keyed("no caller", caller=None).body["order_id"] == str(idempotent_order_id("", "no caller"))
 
 
 def test_requests_without_a_key_are_never_replays() -> None:

@@ -321,6 +321,8 @@ def test_an_idempotency_key_names_the_same_order_for_ever() -> None:
         {"created_at": {"NULL": True}},
         {"customer_id": {"X": "1"}},
         {"attempts": {"N": "-1"}},
+        {"attempts": {"N": "one"}},
+        {"attempts": 1},
     ],
 )
 def test_an_item_that_is_no_order_is_unreadable(change: dict[str, Any]) -> None:

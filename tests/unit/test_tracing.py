@@ -58,6 +58,10 @@ def test_every_published_form_of_the_header_is_read(header: str, read: TraceHead
     assert TraceHeader.parse(str(read)) == read
 
 
+def test_a_header_without_a_parent_is_written_without_one() -> None:
+    assert str(TraceHeader(ROOT, None, sampled=True)) == f"Root={ROOT};Sampled=1"
+
+
 @pytest.mark.parametrize("header", [None, "", ";", "Root", "Root=", "Root=1-2-3", f"Parent={PARENT};Sampled=1", "\x00"])
 def test_a_header_that_names_no_trace_is_none(header: str | None) -> None:
     assert TraceHeader.parse(header) is None
