@@ -322,6 +322,8 @@ def test_an_idempotency_key_names_the_same_order_for_ever() -> None:
         {"customer_id": {"X": "1"}},
         {"attempts": {"N": "-1"}},
         {"attempts": {"N": "one"}},
+        {"attempts": {"N": "9" * 60}},
+        {"attempts": {"N": []}},
         {"attempts": 1},
     ],
 )
