@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import threading
 from collections import Counter
 from collections.abc import Iterator
 
@@ -82,6 +83,23 @@ def test_the_error_of_a_thread_ends_the_run(virtual_time: VirtualTime) -> None:
     with pytest.raises(ValueError, match="broken"):
         virtual_time.run()
     assert virtual_time.now == 1
+
+
+def test_a_thread_that_starts_another_as_it_is_ended_leaves_none_behind() -> None:
+    virtual_time = VirtualTime()
+    before = set(threading.enumerate())
+
+    def work() -> None:
+        try:
+            virtual_time.wait()
+        finally:
+            virtual_time.start(lambda: None)
+
+    virtual_time.start(work)
+    virtual_time.run()
+    virtual_time.close()
+
+    assert set(threading.enumerate()) == before
 
 
 def test_asyncio_and_its_executor_run_in_virtual_time(virtual_time: VirtualTime) -> None:

@@ -135,7 +135,7 @@ class Script:
             case 2:
                 return cls(faults=chance.choices(_FAULTS, k=chance.randint(1, 4)))
             case 3:  # for longer than the provider remembers
-                return cls(faults=[chance.choice(_CHARGING)], away_until=now + chance.uniform(25, 40) * HOUR)
+                return cls(faults=[chance.choice(_CHARGING)], away_until=now + chance.uniform(25, 30) * HOUR)
             case 4:
                 return cls(away_until=late)
             case _:
@@ -144,4 +144,4 @@ class Script:
 
 _CHARGING = ["answers, then hangs", "answers late"]
 _FAULTS = ["unavailable", "hangs", "adapter fails", *_CHARGING]
-_WEIGHTS = [88, 4, 6.6, 0.6, 0.6, 0.2]
+_WEIGHTS = [88.2, 4, 7, 0.35, 0.35, 0.1]

@@ -79,6 +79,7 @@ class Promises:
     def __init__(self, virtual_time: VirtualTime, plan: Plan, deadline: timedelta, chance: random.Random) -> None:
         self.orders: dict[str, OrderHistory] = {}
         self.accepted: dict[str, None] = {}
+        self.pending = 0  # how many orders are
         self.failed_attempts = 0
         self._virtual_time = virtual_time
         self._plan = plan
@@ -98,6 +99,7 @@ class Promises:
         order = OrderHistory(order_id, now, total, script, phase, is_fine=script.is_fine)
         order.note(now, f"stored in the phase {phase!r}, {script}")
         self.orders[order_id] = order
+        self.pending += 1
 
     def changed(self, before: Item, after: Item) -> None:
         """Check a change of an order."""
@@ -116,6 +118,7 @@ class Promises:
             return
         if {"pending_bucket", "due_at"} & after.keys():
             self.broken("a settled order is not in the index of those that wait", order)
+        self.pending -= 1
         order.settled_at = now
         process = self._virtual_time.current.process
         order.settled_by = process  # type: ignore[assignment]  # only invocations write

@@ -126,7 +126,8 @@ class VirtualTime:
         """End all threads."""
         self._is_over = True
         self._queue.clear()
-        for thread in list(self._busy):
+        while self._busy:  # also those that a thread starts as it ends
+            thread = next(iter(self._busy))
             thread.process.is_killed = True
             self.current = thread
             thread.turn.release()

@@ -121,9 +121,7 @@ class World:
         )
 
     def _is_done(self) -> bool:
-        return not any(each.waiting for each in self._shards) and all(
-            each.status is not Status.PENDING for each in self._promises.orders.values()
-        )
+        return not self._promises.pending and not any(shard.waiting for shard in self._shards)
 
     def _disturb(self) -> None:
         """Make the faults that come by themselves."""
