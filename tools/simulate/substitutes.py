@@ -40,6 +40,7 @@ def substituted(
         stack.enter_context(patch.dict(os.environ, variables))
         for target, name, substitute in (
             (log, "handlers", [_Reports(virtual_time)]),
+            (log, "propagate", False),
             (clock, "now", lambda: to_time(virtual_time.now)),
             (boto3, "client", lambda service, **_: client if service == "dynamodb" else None),
             (payment, "payment_gateway", lambda _settings: provider),
