@@ -81,7 +81,7 @@ class Instance(socketserver.StreamRequestHandler):
                 context = Context(name, memory_size, timeout, invocation["context"]["awsRequestId"])
                 faulthandler.dump_traceback_later(timeout, exit=True)
                 try:
-                    with _trace(name):
+                    with trace(name):
                         result = runtime.handler(invocation["event"], context) or {}
                 except Exception as error:  # noqa: BLE001  # Lambda answers every error of a function so
                     traceback.print_exc()
@@ -113,7 +113,7 @@ def _run(functions: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 @contextmanager
-def _trace(name: str) -> Iterator[None]:
+def trace(name: str) -> Iterator[None]:
     """Start a trace, and send the function's segment to the X-Ray daemon: API Gateway and Lambda do this in AWS."""
     trace_id, segment_id = f"1-{int(time.time()):08x}-{os.urandom(12).hex()}", os.urandom(8).hex()
     segment: dict[str, Any] = {"name": name, "id": segment_id, "trace_id": trace_id, "origin": "AWS::Lambda::Function"}

@@ -1,9 +1,12 @@
 """Makes the Lambda package with `sls package`, for the tests and the benchmark."""
 
+import fcntl
 import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from local.environment import environment
@@ -17,19 +20,31 @@ class NotPackaged(Exception):
     """`sls package` failed; the message is its output."""
 
 
+@contextmanager
+def packaging_alone() -> Iterator[None]:
+    """Wait until no other process packages: all of them work in the same folder, `.serverless`."""
+    root = os.open(ROOT, os.O_RDONLY)
+    try:
+        fcntl.flock(root, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(root)
+
+
 def package(folder: Path, *options: str) -> Path:
     """Make the package and the template in a folder, and return the package's path."""
-    packaging = subprocess.run(
-        [SERVERLESS, "package", "--package", str(folder), *options],
-        cwd=ROOT,
-        env=environment() | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
+    with packaging_alone():
+        packaging = subprocess.run(
+            [SERVERLESS, "package", "--package", str(folder), *options],
+            cwd=ROOT,
+            env=environment() | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
     if packaging.returncode != 0:
         raise NotPackaged(packaging.stdout)
     return folder / "order-processor.zip"

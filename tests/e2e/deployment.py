@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from local.service import ROOT
 from local.xray import XRay, local_client
 from tests.e2e.emulator import Emulator
-from tools.package import THIS_MACHINE
+from tools.package import THIS_MACHINE, packaging_alone
 from tools.trace import read_documents
 
 NAME = "order-processor-dev"
@@ -28,16 +28,20 @@ COMMAND_SECONDS, SETTLE_SECONDS, SEGMENT_SECONDS = 300, 60, 0.5
 
 def npm_run(emulator: Emulator, script: str, *options: str) -> str:
     """Run a script of package.json against the emulator, as an operator would; returns what it printed."""
-    with subprocess.Popen(
-        ["npm", "run", "--silent", script, "--", *options],
-        cwd=ROOT,
-        env=emulator.environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        process_group=0,
-    ) as npm:
+    alone = packaging_alone() if script == "deploy" else nullcontext()
+    with (
+        alone,
+        subprocess.Popen(
+            ["npm", "run", "--silent", script, "--", *options],
+            cwd=ROOT,
+            env=emulator.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            process_group=0,
+        ) as npm,
+    ):
         try:
             output, _ = npm.communicate(timeout=COMMAND_SECONDS)
         except subprocess.TimeoutExpired as hung:

@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_xray_sdk import global_sdk_config
 from aws_xray_sdk.core import patch, xray_recorder
 from aws_xray_sdk.core.lambda_launcher import LambdaContext
 from botocore.config import Config
 
 from functions import create_order, process_payment
+from local.lambda_runtime import trace
 from local.ports import free_port
 from local.xray import XRay
 from shared.observability import tracer
 from shared.order import Order, Status
 from shared.order_table import OrderTable
+from shared.tracing import HEADER_VARIABLE
 from tests.builders import VALID, Context, Gateway, a_batch, a_request
 from tests.integration.test_order_flow import eventually
 from tests.xray_documents import all_of, validated
@@ -40,6 +43,8 @@ def xray(monkeypatch: pytest.MonkeyPatch) -> Iterator["XRayClient"]:
         # In Lambda the SDK sets the first two by itself.
         xray_recorder.configure(context=LambdaContext(), streaming_threshold=0, daemon_address=running.daemon_address)
         patch(["botocore"])
+        monkeypatch.setenv("AWS_XRAY_DAEMON_ADDRESS", running.daemon_address)
+        monkeypatch.setenv(HEADER_VARIABLE, "")  # each invocation sets it
         yield client
         global_sdk_config.set_sdk_enabled(False)
 
@@ -52,16 +57,22 @@ def gateway(monkeypatch: pytest.MonkeyPatch) -> Gateway:
 
 
 def create(orders: OrderTable) -> Order:
-    answer = create_order.lambda_handler(a_request("POST", "/orders", VALID), Context())
+    with trace("order-processor-test"):
+        answer = create_order.lambda_handler(a_request("POST", "/orders", VALID), Context())
     return orders.get(json.loads(answer["body"])["order_id"])
+
+
+def pay(orders: list[Order]) -> PartialItemFailureResponse:
+    with trace("order-processor-test"):
+        return process_payment.lambda_handler(a_batch(orders), Context())
 
 
 def traces_of(xray: "XRayClient", orders: list[Order]) -> dict[str, list[dict[str, Any]]]:
     """The documents of each order's trace, by the order's id."""
     segments: dict[str, list[dict[str, Any]]] = {}
     for some in batched((str(order.trace_id) for order in orders), TRACES_PER_CALL, strict=False):
-        for trace in xray.batch_get_traces(TraceIds=list(some))["Traces"]:
-            segments[trace["Id"]] = [validated(segment["Document"]) for segment in trace["Segments"]]
+        for found in xray.batch_get_traces(TraceIds=list(some))["Traces"]:
+            segments[found["Id"]] = [validated(segment["Document"]) for segment in found["Segments"]]
     return {str(order.order_id): segments.get(str(order.trace_id), []) for order in orders}
 
 
@@ -70,7 +81,7 @@ def test_each_of_200_concurrent_orders_has_one_tree_with_nobody_elses_work(
 ) -> None:
     created = [create(orders) for _ in range(200)]
 
-    process_payment.lambda_handler(a_batch(created), Context())
+    pay(created)
 
     eventually(lambda: all(is_complete(trace, order_id) for order_id, trace in traces_of(xray, created).items()))
     traces = traces_of(xray, created)
@@ -95,10 +106,10 @@ def test_each_of_200_concurrent_orders_has_one_tree_with_nobody_elses_work(
 def test_a_redelivery_adds_an_attempt_to_the_trace(xray: "XRayClient", orders: OrderTable, gateway: Gateway) -> None:
     order = create(orders)
     gateway.unavailable = {order.order_id}
-    process_payment.lambda_handler(a_batch([order]), Context())
+    pay([order])
     gateway.unavailable.clear()
 
-    process_payment.lambda_handler(a_batch([order]), Context())
+    pay([order])
 
     eventually(lambda: is_complete(traces_of(xray, [order])[str(order.order_id)], str(order.order_id)))
     documents = traces_of(xray, [order])[str(order.order_id)]
@@ -117,7 +128,7 @@ def test_an_outage_of_xray_changes_nothing_for_payments(
     monkeypatch.setattr(process_payment, "xray", boto3.client("xray", endpoint_url=nowhere, config=config))
     created = [create(orders) for _ in range(60)]
 
-    response = process_payment.lambda_handler(a_batch(created), Context())
+    response = pay(created)
 
     assert response == {"batchItemFailures": []}
     assert {orders.get(order.order_id).status for order in created} == {Status.PROCESSED}
