@@ -1,16 +1,18 @@
 """Threads in virtual time: one runs at a time, in a fixed order, and time passes only while all of them wait.
 
 So any code can wait, whether it knows asyncio or not; a thread that waits for an hour costs microseconds; and the same
-program takes the same course each time.
+program takes the same course each time. The threads are greenlets: to change from one to another needs no system call.
 """
 
+import asyncio
 import heapq
 import itertools
 import math
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+from greenlet import getcurrent, greenlet
 
 
 class Killed(BaseException):
@@ -31,17 +33,12 @@ class Process:
 
 @dataclass(eq=False)
 class VirtualThread:
-    """A thread, which runs once `turn` is released."""
+    """A thread. While it waits, `entry` is the number of the entry in the queue that wakes it."""
 
     process: Process
-    work: Callable[[], None] | None = None
-    turn: threading.Lock = field(default_factory=threading.Lock)
-    # The number of the entry in the queue that wakes it, while it waits for one.
+    greenlet: greenlet = field(default_factory=getcurrent)
     entry: int | None = None
     is_waiting: bool = False
-
-    def __post_init__(self) -> None:
-        self.turn.acquire()
 
 
 class VirtualTime:
@@ -52,17 +49,15 @@ class VirtualTime:
         self._main = self.current = VirtualThread(Process())
         self._queue: list[tuple[float, int, VirtualThread]] = []
         self._numbers = itertools.count()
-        self._busy: dict[VirtualThread, None] = {}
-        self._idle: list[VirtualThread] = []
-        self._threads: list[threading.Thread] = []
+        self._alive: dict[VirtualThread, None] = {}
         self._error: BaseException | None = None
         self._is_over = False
 
     def start(self, work: Callable[[], None], process: Process | None = None, *, after: float = 0) -> None:
         """Have a thread do some work, in the process of the caller unless another is given."""
-        thread = self._idle.pop() if self._idle else self._new_thread()
-        thread.process, thread.work = process or self.current.process, work
-        self._busy[thread] = None
+        thread = VirtualThread(process or self.current.process)
+        thread.greenlet = greenlet(lambda: self._live(thread, work), self._main.greenlet)
+        self._alive[thread] = None
         self._wake_at(self.now + after, thread)
 
     def sleep(self, seconds: float) -> None:
@@ -77,7 +72,9 @@ class VirtualTime:
         until = min(until, thread.process.ends_at)
         if until < math.inf:
             self._wake_at(until, thread)
-        self._pass_on(thread)
+        following = self._next()
+        if following is not thread:
+            self._change_to(following)
         self.go_on()
 
     def wake(self, thread: VirtualThread) -> None:
@@ -93,7 +90,7 @@ class VirtualTime:
     def kill(self, process: Process) -> None:
         """End a process: its threads get no further than where they wait."""
         process.is_killed = True
-        for thread in self._busy:
+        for thread in self._alive:
             if thread.process is process:
                 self.wake(thread)
 
@@ -118,58 +115,45 @@ class VirtualTime:
 
     def run(self) -> None:
         """Let all threads run until none has anything left to do, or one fails, whose error this raises."""
-        self._pass_on(self._main)
+        self._run_others()
         if self._error:
             raise self._error
 
     def close(self) -> None:
         """End all threads."""
         self._is_over = True
-        self._queue.clear()
-        while self._busy:  # also those that a thread starts as it ends
-            thread = next(iter(self._busy))
+        while self._alive:  # also those that a thread starts as it ends
+            thread = self.current = next(iter(self._alive))
             thread.process.is_killed = True
-            self.current = thread
-            thread.turn.release()
-            self._main.turn.acquire()
-        for thread in self._idle:
-            thread.work = None
-            thread.turn.release()
-        for each in self._threads:
-            each.join()
+            self._change_to(thread)
 
-    def _new_thread(self) -> VirtualThread:
-        thread = VirtualThread(self._main.process)
-        self._threads.append(threading.Thread(target=self._live, args=[thread], daemon=True))
-        self._threads[-1].start()
-        return thread
+    def _run_others(self) -> None:
+        """Run threads until it is the main thread's turn again; a thread that ends comes back here."""
+        while (following := self._next()) is not self._main:
+            self._change_to(following)
 
-    def _live(self, thread: VirtualThread) -> None:
-        while True:
-            thread.turn.acquire()
-            if thread.work is None:
-                return
-            try:
-                self.go_on()
-                thread.work()
-            except Killed:
-                pass
-            except BaseException as error:  # noqa: BLE001  # the main thread raises it
-                self.fail(error)
-            del self._busy[thread]
-            self._idle.append(thread)
-            self._next().turn.release()
+    def _live(self, thread: VirtualThread, work: Callable[[], None]) -> None:
+        try:
+            self.go_on()
+            work()
+        except Killed:
+            pass
+        except BaseException as error:  # noqa: BLE001  # the main thread raises it
+            self.fail(error)
+        finally:
+            del self._alive[thread]
 
     def _wake_at(self, time: float, thread: VirtualThread) -> None:
         thread.entry = next(self._numbers)
         heapq.heappush(self._queue, (time, thread.entry, thread))
 
-    def _pass_on(self, thread: VirtualThread) -> None:
-        """Let others run until it is the thread's turn again."""
-        following = self._next()
-        if following is not thread:
-            following.turn.release()
-            thread.turn.acquire()
+    @staticmethod
+    def _change_to(following: VirtualThread) -> None:
+        # asyncio keeps the running loop for the whole of the operating system's thread.
+        running_loop = asyncio._get_running_loop()  # noqa: SLF001  # "for the use of those that implement loops"
+        asyncio._set_running_loop(None)  # noqa: SLF001
+        following.greenlet.switch()
+        asyncio._set_running_loop(running_loop)  # noqa: SLF001
 
     def _next(self) -> VirtualThread:
         """Choose who runs next, and move the time on to then."""
