@@ -71,13 +71,15 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
     tracer.put_annotation(key="orders", value=len(event["Records"]))  # type: ignore[arg-type]  # an int is a Number
     response = async_process_partial_response(event, settle, processor, context)
     settlement.close()
-    for record, (_, error, _) in zip(processor.fail_messages, processor.exceptions, strict=True):
-        if isinstance(record, DynamoDBRecord) and isinstance(error, ValidationError):
-            _log_invalid_record(record, error)
+    _log_invalid_records()
     return response
 
 
-def _log_invalid_record(record: DynamoDBRecord, error: ValidationError) -> None:
-    reason = "; ".join(f"{fault['loc'][-1]}: {fault['msg']}" for fault in error.errors(include_input=False))
-    sequence_number = record.raw_event["dynamodb"]["SequenceNumber"]
-    logger.error("The record is not a valid order", sequence_number=sequence_number, reason=reason)
+def _log_invalid_records() -> None:
+    # Not in the handler: a pydantic error refers to the frames it was raised through, its own reference is invisible to
+    # the garbage collector, and a handler that refers to it would never be freed, nor its event.
+    for record, (_, error, _) in zip(processor.fail_messages, processor.exceptions, strict=True):
+        if isinstance(record, DynamoDBRecord) and isinstance(error, ValidationError):
+            reason = "; ".join(f"{fault['loc'][-1]}: {fault['msg']}" for fault in error.errors(include_input=False))
+            sequence_number = record.raw_event["dynamodb"]["SequenceNumber"]
+            logger.error("The record is not a valid order", sequence_number=sequence_number, reason=reason)

@@ -1,6 +1,7 @@
 """ProcessPayment, as the stream's event source mapping calls it."""
 
 import asyncio
+import gc
 import json
 from datetime import timedelta
 from decimal import Decimal
@@ -13,7 +14,7 @@ import pytest
 from functions import process_payment
 from shared import clock, settlement
 from shared.order import Order, Status
-from shared.order_table import TableUnavailable, TableUnreachable
+from shared.order_table import TableUnavailable, TableUnreachable, UnreadableOrder
 from shared.payment import Receipt
 from tests.builders import Context, Gateway, Table, a_batch, a_record, an_order
 
@@ -203,6 +204,17 @@ def test_the_log_names_what_is_wrong_with_a_record_but_not_its_values(table: Tab
     assert "customer_id (string_type), currency (string_type)" in log.getvalue()
     assert "4711" not in log.getvalue()
     assert table.calls == []
+
+
+def test_a_batch_with_an_invalid_record_leaves_nothing_in_memory(table: Table) -> None:
+    event = a_batch([an_order()])
+    event["Records"][0]["dynamodb"]["NewImage"] |= {"customer_id": {"L": []}}
+
+    assert deliver_event(event) == ["1"]
+    assert deliver(an_order()) == []
+    gc.collect()
+    assert not [each for each in gc.get_objects() if isinstance(each, UnreadableOrder)]
+    assert len(table.calls) == 1
 
 
 def test_a_record_without_an_image_fails_alone(table: Table, gateway: Gateway) -> None:
