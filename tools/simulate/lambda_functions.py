@@ -80,6 +80,7 @@ class Function:
         self._timeout_seconds = timeout_seconds
         self._ended = ended
         self._idle: list[ModuleType] = []
+        self._loaded: list[ModuleType] = []
 
     def invoke(self, event: Event) -> Any:  # noqa: ANN401  # whatever the handler returns
         """Invoke the function, and wait for its response.
@@ -115,6 +116,12 @@ class Function:
         self._idle.append(environment)
         return response
 
+    def close(self) -> None:
+        """Let the environments be freed: the garbage collector does not see what a pydantic error refers to."""
+        for module in self._loaded:
+            if hasattr(module, "processor"):
+                module.processor.exceptions.clear()
+
     def _handle(self, environment: ModuleType, event: Event, invocation: Invocation) -> Any:  # noqa: ANN401
         # Without Powertools' decorators, whose loggers, metrics and traces are one for all environments of a process.
         handler = inspect.unwrap(environment.lambda_handler)
@@ -129,6 +136,7 @@ class Function:
             exec(_code(f"functions.{self._module}"), module.__dict__)  # noqa: S102  # as the import system does
         finally:
             del sys.modules[name]
+        self._loaded.append(module)
         return module
 
 

@@ -21,7 +21,7 @@ TABLE_FAULTS = {
     "answer late": 0.05,
     "keys unprocessed": 0.2,
 }
-CRASHES = {"crash at the table": 0.03, "crash at the provider": 0.001}
+CRASHES = {"crash at the table": 0.03, "crash at the provider": 0.003}
 DELIVERY_FAULTS = {"batch delivered again": 0.3, "old records delivered in disorder": 1.0, "schedule doubled": 0.3}
 RATES: dict[str, dict[str, float]] = {
     "calm": {},

@@ -1,5 +1,6 @@
 """Worlds side by side, one on each processor, with seeds that derive from one."""
 
+import gc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -30,7 +31,9 @@ def simulate(settings: Settings, orders: int, seed: int, advance: Callable[[int]
 
 def run_world(settings: Settings, orders: int, seed: str) -> Outcome:
     """Run one world."""
-    return World(settings, orders, seed).run()
+    outcome = World(settings, orders, seed).run()
+    gc.collect()  # the next one needs the memory
+    return outcome
 
 
 def _shares(orders: int) -> Iterator[int]:

@@ -77,6 +77,8 @@ class World:
                 broken = str(error)
             finally:
                 self._time.close()
+                for function in self._functions.values():
+                    function.close()
         return self._outcome(broken)
 
     @property
