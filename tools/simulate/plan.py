@@ -135,7 +135,7 @@ class Script:
             case 2:
                 return cls(faults=chance.choices(_FAULTS, k=chance.randint(1, 4)))
             case 3:  # for longer than the provider remembers
-                return cls(faults=[chance.choice(_CHARGING)], away_until=now + chance.uniform(25, 30) * HOUR)
+                return cls(faults=[chance.choice(_CHARGING)], away_until=min(now + chance.uniform(25, 30) * HOUR, late))
             case 4:
                 return cls(away_until=late)
             case _:
