@@ -8,6 +8,6 @@ import gc
 
 gc.disable()
 
-from shared import api, order_table, tracing  # noqa: E402, F401  # see above
+from shared import order_table  # noqa: E402, F401  # see above
 
 gc.enable()

@@ -36,7 +36,7 @@ class Functions:
         functions = [serverless_yml.function(service, key) for key in service["functions"]]
         by_socket = {str(folder / socket_name(function["handler"])): function for function in functions}
         self._sockets = [Path(path) for path in by_socket]
-        command = [sys.executable, "-u", "-m", "local.lambda_runtime", json.dumps(by_socket)]
+        command = [sys.executable, "-m", "local.lambda_runtime", json.dumps(by_socket)]
         shared = serverless_yml.environment_of(service["provider"]) | {"LAMBDA_TASK_ROOT": str(ROOT)}
         self._process = ChildProcess(command, output=subprocess.PIPE, environment=os.environ | shared, folder=ROOT)
         self._reader = threading.Thread(target=self._read, daemon=True)

@@ -5,16 +5,19 @@ and is forked for each of its instances, which so start in milliseconds. launche
 """
 
 import faulthandler
+import fcntl
 import importlib
 import json
 import os
+import random
 import socket
 import socketserver
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,6 +30,9 @@ SERVICES = ("dynamodb", "xray")
 # Where Lambda's Python runtime keeps the trace header of the invocation ("Lambda environment variables").
 HEADER_VARIABLE = "_X_AMZN_TRACE_ID"
 MOST_INSTANCES = 1_000
+# So many instances of a function work at the same time; the others wait, so that a burst does not keep the processor
+# from each of them for longer than DynamoDB's clients wait for an answer.
+MOST_AT_WORK = 10
 
 
 class Context:
@@ -52,6 +58,7 @@ class Runtime(socketserver.ForkingUnixStreamServer):
 
     def __init__(self, path: str, function: Mapping[str, Any]) -> None:
         super().__init__(path, Instance)
+        self.path = path
         self.function = function
         os.environ |= function["environment"] | {
             "AWS_LAMBDA_FUNCTION_NAME": function["name"],
@@ -73,21 +80,28 @@ class Instance(socketserver.StreamRequestHandler):
         """Answer until the launcher ends, or until the handler reaches its timeout, which ends this process."""
         runtime = cast("Runtime", self.server)
         runtime.socket.close()
-        name, memory_size, timeout = (runtime.function[key] for key in ("name", "memorySize", "timeout"))
+        places = [os.open(f"{runtime.path}.{number}", os.O_CREAT) for number in range(MOST_AT_WORK)]
         for line in self.rfile:
             invocation = json.loads(line)
             result: dict[str, Any] = _error(runtime.fault) if runtime.fault else {}
             if not result and invocation["event"] != WARM_UP:
-                context = Context(name, memory_size, timeout, invocation["context"]["awsRequestId"])
-                faulthandler.dump_traceback_later(timeout, exit=True)
-                try:
-                    with trace(name):
-                        result = runtime.handler(invocation["event"], context) or {}
-                except Exception as error:  # noqa: BLE001  # Lambda answers every error of a function so
-                    traceback.print_exc()
-                    result = _error(error)
-                faulthandler.cancel_dump_traceback_later()
+                with at_work(places):
+                    result = _invoke(runtime, invocation)
             self.wfile.write(json.dumps({"__offline_payload__": result}).encode() + b"\n")
+
+
+def _invoke(runtime: Runtime, invocation: Mapping[str, Any]) -> dict[str, Any]:
+    name, memory_size, timeout = (runtime.function[key] for key in ("name", "memorySize", "timeout"))
+    context = Context(name, memory_size, timeout, invocation["context"]["awsRequestId"])
+    faulthandler.dump_traceback_later(timeout, exit=True)
+    try:
+        with trace(name):
+            return runtime.handler(invocation["event"], context) or {}
+    except Exception as error:  # noqa: BLE001  # Lambda answers every error of a function so
+        traceback.print_exc()
+        return _error(error)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 def _error(error: Exception) -> dict[str, Any]:
@@ -113,6 +127,27 @@ def _run(functions: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 @contextmanager
+def at_work(places: Sequence[int]) -> Iterator[None]:
+    """Hold one of the places that the function's instances share. That of a process that ends is free at once."""
+    place = next((place for place in places if _take(place)), None)
+    if place is None:
+        place = random.choice(places)  # noqa: S311  # any of them
+        fcntl.flock(place, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(place, fcntl.LOCK_UN)
+
+
+def _take(place: int) -> bool:
+    try:
+        fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
 def trace(name: str) -> Iterator[None]:
     """Start a trace, and send the function's segment to the X-Ray daemon: API Gateway and Lambda do this in AWS."""
     trace_id, segment_id = f"1-{int(time.time()):08x}-{os.urandom(12).hex()}", os.urandom(8).hex()
@@ -132,4 +167,6 @@ def trace(name: str) -> Iterator[None]:
 
 
 if __name__ == "__main__":
+    # Write each line at once and as a whole: all instances of all functions share the output.
+    cast("TextIOWrapper", sys.stdout).reconfigure(line_buffering=True, write_through=False)
     _run(json.loads(sys.argv[1]))

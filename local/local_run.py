@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -89,14 +89,16 @@ class LocalRun:
             parts.callback(offline.kill)
             parts.callback(self._stop.set)
             self._results(*(pool.submit(part.wait_until_it_listens, self._stop) for part in (functions, offline)))
-            self._results(*(pool.submit(self._warm_up, service, key) for key in service["functions"]))
+            table_name = serverless_yml.orders_table_definition(service)["TableName"]
+            warm_ups = [pool.submit(self._warm_up, service, key) for key in service["functions"]]
+            self._results(*warm_ups, pool.submit(_warm_up_table, table_name))
 
             mappings = [
                 pool.submit(self._stream_mapping(service, key, event, page.deliveries).run, self._stop)
                 for key, event in serverless_yml.stream_events(service)
             ]
             page.show(
-                table_name=serverless_yml.orders_table_definition(service)["TableName"],
+                table_name=table_name,
                 api_port=self._ports.api,
                 recover_orders=invoker(serverless_yml.function(service, "recoverOrders"), self._ports.functions),
                 dynamodb=dynamodb,
@@ -179,3 +181,12 @@ class LocalRun:
     def _check(self) -> None:
         if self._is_asked_to_end or os.getppid() != self._parent:
             raise Stopped
+
+
+def _warm_up_table(name: str) -> None:
+    """Have DynamoDB Local load its code for a write, which takes it longer than all others, by one that is refused."""
+    client = boto3.client("dynamodb")
+    with suppress(client.exceptions.ConditionalCheckFailedException):
+        client.put_item(
+            TableName=name, Item={"order_id": {"S": "warm-up"}}, ConditionExpression="attribute_exists(order_id)"
+        )

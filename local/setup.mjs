@@ -17,8 +17,17 @@ const PYPI = "https://pypi.org/simple/"; // pip's default
 const PARENT_CHECK_MS = 500;
 const inRoot = (...names) => join(ROOT, ...names);
 
-// Variables of the caller's shell that would change which Python environment is used, or where pip installs.
-const NOT_OURS = ["PYTHONHOME", "PYTHONPATH", "CONDA_PREFIX", "PIP_USER", "PIP_TARGET", "PIP_PREFIX"];
+// Variables of the caller's shell that would change which Python environment is used, or where pip installs, or that
+// would have every process compile all that it imports.
+const NOT_OURS = [
+  "PYTHONHOME",
+  "PYTHONPATH",
+  "PYTHONDONTWRITEBYTECODE",
+  "CONDA_PREFIX",
+  "PIP_USER",
+  "PIP_TARGET",
+  "PIP_PREFIX",
+];
 const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !NOT_OURS.includes(name)));
 const bins = [inRoot(".venv", "bin"), inRoot("node_modules", ".bin"), inRoot(".poetry", "bin")];
 const env = {

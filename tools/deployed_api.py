@@ -31,7 +31,8 @@ def find_api(stage: str, region: str | None) -> DeployedApi:
     """
     resolved = service.load(stage, region)
     region, stack = resolved["provider"]["region"], f"{resolved['service']}-{stage}"
-    cloudformation = boto3.client("cloudformation", region_name=region)
+    session = boto3.Session(region_name=region)
+    cloudformation = session.client("cloudformation")
     try:
         (described,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
         key = cloudformation.describe_stack_resource(StackName=stack, LogicalResourceId=KEY_RESOURCE)
@@ -43,5 +44,5 @@ def find_api(stage: str, region: str | None) -> DeployedApi:
         ) from None
     outputs = {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
     key_id = key["StackResourceDetail"]["PhysicalResourceId"]
-    shown = boto3.client("apigateway", region_name=region).get_api_key(apiKey=key_id, includeValue=True)
+    shown = session.client("apigateway").get_api_key(apiKey=key_id, includeValue=True)
     return DeployedApi(outputs[URL_OUTPUT], shown["value"], region)

@@ -10,11 +10,14 @@ import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import Retry
 
 from tests.builders import VALID
 from tests.e2e.conftest import ROOT, Service, npm_start
@@ -66,17 +69,25 @@ def test_the_last_thing_it_says_is_a_command_that_creates_an_order(service: Serv
 
 
 def test_fifty_first_requests_at_once_are_all_created() -> None:
+    # On a busy machine DynamoDB Local may need longer than a function waits. Then a client does as the API's docs say.
+    patient = Retry(total=3, status_forcelist=[HTTPStatus.SERVICE_UNAVAILABLE], allowed_methods=None)
+    client = requests.Session()
+    client.mount("http://", HTTPAdapter(pool_maxsize=50, max_retries=patient))
     with npm_start("--json") as own:
         started = [command for command in own.family().values() if "launcher.py" in command]
 
-        with ThreadPoolExecutor(50) as clients:
-            answers = list(
-                clients.map(lambda _: requests.post(f"{own.base_url}/orders", json=VALID, timeout=60), range(50))
+        def create(key: int) -> requests.Response:
+            return client.post(
+                f"{own.base_url}/orders", json=VALID, headers={"Idempotency-Key": f"first-{key}"}, timeout=60
             )
 
-        assert [answer.status_code for answer in answers] == [201] * 50
-        order_ids = {answer.json()["order_id"] for answer in answers}
-        until(lambda: order_ids == {entry["order_id"] for entry in logged(own) if entry["message"] == "Order created"})
+        with ThreadPoolExecutor(50) as clients:
+            answers = list(clients.map(create, range(50)))
+
+        assert {answer.status_code for answer in answers} <= {200, 201}  # 200: stored by a try that got no answer
+        assert len({answer.json()["order_id"] for answer in answers}) == 50
+        created = {answer.json()["order_id"] for answer in answers if answer.status_code == 201}
+        until(lambda: created == {entry["order_id"] for entry in logged(own) if entry["message"] == "Order created"})
     for function in ("create_order", "get_order", "process_payment", "recover_orders"):
         assert [f"functions/{function}" in command for command in started].count(True) == 1
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from local.functions import Functions
-from local.lambda_runtime import HEADER_VARIABLE, WARM_UP
+from local.lambda_runtime import HEADER_VARIABLE, MOST_AT_WORK, WARM_UP
 
 LIMIT_SECONDS = 30
 TIMEOUT_SECONDS = 1
@@ -41,6 +41,14 @@ def end(event, context): os._exit(0)
 
 def hang(event, context):
     while True: pass
+
+def print_lines(event, context):
+    for _ in range(5_000): print("a whole line")
+
+def work(event, context):
+    began = time.monotonic()
+    time.sleep(0.1)
+    return {{"began": began, "ended": time.monotonic()}}
 """
 
 Ask = Callable[..., dict[str, Any]]
@@ -77,7 +85,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, daemon: socket.socke
     (tmp_path / "examples").mkdir()
     (tmp_path / "examples" / "example.py").write_text(FUNCTIONS)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    names = ("show", "answer_nothing", "fail", "end", "hang")
+    names = ("show", "answer_nothing", "fail", "end", "hang", "print_lines", "work")
     service = {
         "provider": {"memorySize": 512, "timeout": TIMEOUT_SECONDS, "environment": {"VARIABLE": "of all"}},
         "functions": {name: {"name": f"the-{name}", "handler": f"examples/example.{name}"} for name in names}
@@ -176,15 +184,35 @@ def test_a_function_that_cannot_be_imported_is_answered_the_reason(folder: Path,
     assert answer == {"errorType": "ModuleNotFoundError", "errorMessage": "No module named 'examples.missing'"}
 
 
-@pytest.mark.parametrize("name", ["end", "hang"])
+@pytest.mark.parametrize(("name", "times"), [("end", MOST_AT_WORK + 1), ("hang", 2)])
 def test_a_process_that_ends_or_hangs_is_answered_an_error_and_replaced(
-    instance: Callable[[str], Ask], name: str
+    instance: Callable[[str], Ask], name: str, times: int
 ) -> None:
     ask = instance(name)
 
-    answers = [ask({}), ask({})]
+    answers = [ask({}) for _ in range(times)]
 
-    assert [answer["errorType"] for answer in answers] == ["Runtime.ExitError"] * 2
+    assert [answer["errorType"] for answer in answers] == ["Runtime.ExitError"] * times
+
+
+def test_a_line_stays_whole_however_many_instances_print(instance: Callable[[str], Ask], lines: list[str]) -> None:
+    asks = [instance("print_lines") for _ in range(8)]
+
+    with ThreadPoolExecutor(len(asks)) as clients:
+        list(clients.map(lambda ask: ask({}), asks))
+
+    until(lambda: sum(line.count("a whole line") for line in lines) == 8 * 5_000)
+    assert lines.count("a whole line") == 8 * 5_000
+
+
+def test_ten_instances_of_a_function_work_at_the_same_time(instance: Callable[[str], Ask]) -> None:
+    asks = [instance("work") for _ in range(25)]
+
+    with ThreadPoolExecutor(len(asks)) as clients:
+        works = list(clients.map(lambda ask: ask({}), asks))
+
+    at_work = [sum(other["began"] <= work["began"] < other["ended"] for other in works) for work in works]
+    assert 1 < max(at_work) <= MOST_AT_WORK == 10
 
 
 def test_fifty_instances_at_once_each_have_a_process(instance: Callable[[str], Ask]) -> None:
