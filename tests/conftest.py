@@ -1,7 +1,9 @@
 """What every test runs in: the functions' environment, and no way to AWS."""
 
 import os
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 ENVIRONMENT = {
@@ -27,3 +29,7 @@ for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOI
 # How long an example takes depends on the machine's load.
 settings.register_profile("no-deadline", deadline=None)
 settings.load_profile("no-deadline")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--picture", type=Path, metavar="FILE", help="save the README's picture of the order page")

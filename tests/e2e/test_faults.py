@@ -30,12 +30,14 @@ def get(service: Service, order_id: str) -> dict[str, Any]:
 def assert_all_settled(service: Service, order_ids: list[str]) -> None:
     """Each of them, once: with one payment each."""
     deadline = time.monotonic() + LIMIT_SECONDS
+    payments = set()
     for order_id in order_ids:
         while (order := get(service, order_id))["status"] == "PENDING":
             assert time.monotonic() < deadline, f"{order} is still PENDING: {service.lines[-20:]}"
             time.sleep(0.2)
         assert order["status"] == "PROCESSED"
-    assert len({get(service, order_id)["payment_id"] for order_id in order_ids}) == len(order_ids)
+        payments.add(order["payment_id"])
+    assert len(payments) == len(order_ids)
 
 
 def pids(service: Service, command: str) -> list[int]:

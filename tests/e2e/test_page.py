@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -10,7 +11,7 @@ from playwright.sync_api import Browser, expect
 from shared.order_table import to_item
 from tests.builders import an_order
 from tests.e2e.browser import SETTLE_MS, Window, open_browser
-from tests.e2e.conftest import ROOT, Service
+from tests.e2e.conftest import Service
 
 ORDERS = "order-processor-dev-orders"
 
@@ -31,7 +32,9 @@ def window(browser: Browser, service: Service) -> Iterator[Window]:
     window.page.context.close()
 
 
-def test_an_order_becomes_processed_and_shows_its_trace_logs_and_request(window: Window) -> None:
+def test_an_order_becomes_processed_and_shows_its_trace_logs_and_request(
+    window: Window, pytestconfig: pytest.Config, tmp_path: Path
+) -> None:
     for preset in ("Declined", "Gateway down"):  # they are for the picture
         window.place(preset)
     order_id = window.place("Usual")
@@ -49,7 +52,7 @@ def test_an_order_becomes_processed_and_shows_its_trace_logs_and_request(window:
     window.page.get_by_label("Search").fill("")
     window.page.wait_for_timeout(2_000)  # the other two come to their end, too
     window.page.set_viewport_size({"width": 1400, "height": window.page.evaluate("document.body.scrollHeight")})
-    window.page.screenshot(path=ROOT / "docs" / "order-page.png")
+    window.page.screenshot(path=pytestconfig.getoption("picture") or tmp_path / "order-page.png")
 
 
 def test_a_declined_order_shows_why(window: Window) -> None:

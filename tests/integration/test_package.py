@@ -26,7 +26,7 @@ LARGEST_PACKAGE = 9 * MEGABYTE
 
 # What a function may load beyond the interpreter itself. A new dependency, or a heavy part of an old one, goes beyond
 # it: each module is a fraction of a millisecond of every cold start. What it loads is listed when that happens.
-MOST_MODULES = {"create_order": 595, "get_order": 590, "process_payment": 560, "recover_orders": 520}
+MOST_MODULES = {"create_order": 595, "get_order": 590, "process_payment": 580, "recover_orders": 520}
 
 UNCHECKED_HASH = 0b01  # "Hash-based .pycs" (PEP 552): the flags of one that is never compared with its source
 CONTENT = {".py", ".pyc", ".so", ".json", ".gz", ".pem"}
