@@ -80,6 +80,6 @@ def _log_invalid_records() -> None:
     # the garbage collector, and a handler that refers to it would never be freed, nor its event.
     for record, (_, error, _) in zip(processor.fail_messages, processor.exceptions, strict=True):
         if isinstance(record, DynamoDBRecord) and isinstance(error, ValidationError):
-            reason = "; ".join(f"{fault['loc'][-1]}: {fault['msg']}" for fault in error.errors(include_input=False))
+            reason = "; ".join(f"{fault['loc'][-1]}: {fault['msg']}" for fault in error.errors())
             sequence_number = record.raw_event["dynamodb"]["SequenceNumber"]
             logger.error("The record is not a valid order", sequence_number=sequence_number, reason=reason)

@@ -248,7 +248,7 @@ def to_order(item: Mapping[str, Any]) -> Order:
     except ValidationError as error:
         faults = (f"{'.'.join(map(str, fault['loc']))} ({fault['type']})" for fault in error.errors())
         raise UnreadableOrder(", ".join(faults)) from error
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:  # not DynamoDB's JSON
+    except (ArithmeticError, AttributeError, TypeError, ValueError) as error:  # not DynamoDB's JSON
         raise UnreadableOrder(type(error).__name__) from error
 
 

@@ -78,7 +78,18 @@ def test_a_sku_with_control_characters_or_of_another_length_or_type_is_refused(s
         accept_item(sku=sku)
 
 
-@pytest.mark.parametrize("quantity", [1, 10_000, Decimal("2.0"), Decimal("1E+4")])
+def test_the_answer_says_which_characters_a_sku_may_not_have() -> None:
+    with pytest.raises(ValidationError) as refused:
+        accept_item(sku="a\nb")
+
+    [fault] = refused.value.errors()
+    assert (fault["type"], fault["msg"]) == (
+        "printable",
+        "String should have no control, format or unassigned characters",
+    )
+
+
+@pytest.mark.parametrize("quantity", [1, 10_000, Decimal("3.0"), Decimal("1E+4")])
 def test_a_quantity_of_1_to_10000_is_accepted(quantity: int | Decimal) -> None:
     accepted = accept_item(quantity=quantity).items[0].quantity
 

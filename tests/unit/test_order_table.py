@@ -435,9 +435,9 @@ def test_elsewhere_nothing_is_sent_before_it_is_needed(client: "DynamoDBClient")
     OrderTable("orders", client)
 
 
-@pytest.fixture
-def _in_lambda(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
+@pytest.fixture(params=["on-demand", "provisioned-concurrency"])
+def _in_lambda(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", request.param)
 
 
 @pytest.mark.usefixtures("_in_lambda")
