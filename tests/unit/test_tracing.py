@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from io import StringIO
 from typing import Any
+from uuid import UUID
 
 import pytest
 from aws_xray_sdk import global_sdk_config
@@ -303,6 +304,22 @@ def test_a_deferred_payment_is_a_fault_and_leaves_the_order_pending(xray: XRay, 
     assert "fault" not in parts(segment)["DynamoDB"]
 
 
+@pytest.mark.usefixtures("table")
+def test_the_message_of_an_error_in_the_adapter_stays_out_of_trace_and_log(
+    xray: XRay, gateway: Gateway, log: StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_: UUID) -> None:
+        raise RuntimeError("card 4111111111111111 of Ana")
+
+    monkeypatch.setattr(gateway, "_answer", fail)
+
+    assert deliver(an_order(sampled=True)) == 0
+
+    [segment] = xray.segments
+    assert cause(parts(segment)["payment gateway"]) == ("GatewayUnavailable", "RuntimeError")
+    assert "Ana" not in json.dumps(segment) + log.getvalue()
+
+
 def test_an_outcome_that_is_not_recorded_is_a_fault(table: Table, xray: XRay) -> None:
     order = an_order(sampled=True)
     table.throttled = Counter({order.order_id: TRIES})
@@ -413,6 +430,22 @@ def test_segments_that_xray_refuses_are_logged(table: Table, xray: XRay, log: St
     assert [len(call) for call in xray.calls] == [50, 1]
     assert undelivered(log) == {"segments": 51, "reason": "refused"}
     assert len(table.stored) == 51
+
+
+@pytest.mark.usefixtures("table")
+def test_an_xray_that_takes_a_moment_is_waited_for(xray: XRay, monkeypatch: pytest.MonkeyPatch) -> None:
+    moment = threading.Event()
+    put = xray.put_trace_segments
+
+    def put_after_a_moment(**documents: Any) -> dict[str, Any]:  # noqa: ANN401
+        moment.wait(0.02)
+        return put(**documents)
+
+    monkeypatch.setattr(xray, "put_trace_segments", put_after_a_moment)
+
+    deliver(an_order(sampled=True))
+
+    assert len(xray.segments) == 1
 
 
 def test_an_xray_that_hangs_is_not_waited_for(

@@ -4,19 +4,21 @@ import { act, button, el, find, json } from "./dom.js";
 import { keys } from "./order.js";
 
 const REQUESTS_AT_ONCE = 4;
-const ITEM = { sku: "KB-75", quantity: 1, unit_price: "349.90" };
-const usual = (unit_price = "349.90") => ({ customer_id: "c-42", currency: "BRL", items: [{ ...ITEM, unit_price }] });
 const INVALID = { customer_id: "c 42", currency: "real", items: [{ sku: "", quantity: 0, unit_price: "-1" }] };
 const form = find("place");
-const { NewOrder, NewItem } = (await (await fetch("/openapi.json")).json()).components.schemas;
+const API = await (await fetch("/openapi.json")).json();
+const { NewOrder, NewItem } = API.components.schemas;
+const USUAL = API.paths["/orders"].post.requestBody.content["application/json"].example;
+const [ITEM] = USUAL.items;
+const ofTotal = (total) => ({ ...USUAL, items: [{ ...ITEM, quantity: 1, unit_price: total }] });
 let sent = 0;
 
 find("presets").append(
-  button("Usual", () => send(usual())),
-  button("Declined", () => send(usual("402.00"))),
-  button("Gateway down", () => send(usual("503.00"))),
+  button("Usual", () => send(USUAL)),
+  button("Declined", () => send(ofTotal("402.00"))),
+  button("Gateway down", () => send(ofTotal("503.00"))),
   button("Invalid", () => send(INVALID)),
-  button("Same key twice", async (_, key = crypto.randomUUID()) => (await send(usual(), key), send(usual(), key))),
+  button("Same key twice", async (_, key = crypto.randomUUID()) => (await send(USUAL, key), send(USUAL, key))),
   ...[10, 200, 500].map((count) => button(`Burst of ${count}`, () => sendBurst(count))),
 );
 form.addEventListener("submit", (event) => (event.preventDefault(), send(read(), form.elements.key.value)));
@@ -80,7 +82,7 @@ async function sendBurst(count) {
   let [begun, created, refused] = [0, 0, 0];
   const next = async () => {
     while (begun < count) {
-      const body = JSON.stringify({ ...usual(), customer_id: `burst-${++begun}` });
+      const body = JSON.stringify({ ...USUAL, customer_id: `burst-${++begun}` });
       (await act("order", { body })).status === 201 ? created++ : refused++;
       bar.value = created + refused;
       text.textContent = ` ${created} of ${count} created, ${refused} refused`;
@@ -89,4 +91,4 @@ async function sendBurst(count) {
   await Promise.all(Array.from({ length: REQUESTS_AT_ONCE }, next));
 }
 
-fill(usual());
+fill(USUAL);
