@@ -49,10 +49,16 @@ def _measure(bed: TestBed, rounds: int, console: Console) -> None:
     console.print(table(batch.TITLE, figures))
     console.print(table(failing_payment.TITLE, failing_payment.measure(bed, rounds)))
 
+    modules = {"createOrder": "create_order", "processPayment": "process_payment", "recoverOrders": "recover_orders"}
+    imports = {}
+    for name, module in modules.items():
+        with bed.function(module) as started:
+            imports[name] = started.imported.cpu_seconds
     mapping = service.stream_event(bed.settings, "processPayment")
     measured = cost.Measured(
         creates=creates,
         batches=batches,
+        imports=imports,
         item_bytes=len(json.dumps(to_item(new_order()))),
         delay_seconds=bed.delay_seconds,
         memory={name: bed.memory(name) for name in bed.settings["functions"]},

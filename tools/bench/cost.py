@@ -31,6 +31,8 @@ DYNAMODB_SECONDS = 0.005
 WRITE_UNITS = 4
 # RecoverOrders: a run a minute of about 0.1 s, which reads the 16 buckets of the index (half a unit each).
 RECOVERY_EVERY_SECONDS, RECOVERY_SECONDS, RECOVERY_READ_UNITS = 60, 0.1, 8
+# Assumed: "Lambda terminates execution environments every few hours" ("Lambda execution environment lifecycle").
+ENVIRONMENT_SECONDS = 2 * 3600
 ORDERS_A_SECOND = (1, 10, 100)
 
 
@@ -40,6 +42,8 @@ class Measured:
 
     creates: Sequence[Answer]
     batches: Mapping[int, Sequence[Answer]]
+    # The CPU time in which each function is imported.
+    imports: Mapping[str, float]
     item_bytes: int
     delay_seconds: float
     memory: Mapping[str, int]
@@ -65,6 +69,16 @@ class Measured:
             size = min(max(rate / self.lanes * self.batch_seconds(size), 1.0), self.largest_batch)
         return size
 
+    def init_seconds(self, rate: float, size: float) -> float:
+        """Return the CPU time of the imports while a million orders come: as often as environments are started."""
+        environments = {
+            "createOrder": max(1.0, rate * self.create_seconds()),
+            "processPayment": max(1.0, rate / size * self.batch_seconds(size)),
+            "recoverOrders": 1.0,
+        }
+        at_once = sum(number * self.imports[function] for function, number in environments.items())
+        return max(1.0, MILLION / rate / ENVIRONMENT_SECONDS) * at_once
+
     def log_bytes(self, size: float) -> float:
         """Return what is logged of an order."""
         create = median(answer.log_bytes for answer in self.creates) + PLATFORM_LOG_BYTES
@@ -89,6 +103,11 @@ def costs(measured: Measured, rate: float, size: float) -> dict[str, float]:
         "API Gateway, POST": MILLION * API_REQUEST,
         "Lambda, CreateOrder": MILLION * _invocation(measured.memory["createOrder"], measured.create_seconds()),
         "Lambda, ProcessPayment": MILLION * batch / size,
+        # Billed since August 2025. Less memory takes longer, so the CPU time alone decides.
+        "Lambda, INIT of all functions": measured.init_seconds(rate, size)
+        * MEGABYTES_OF_A_CPU
+        / 1024
+        * LAMBDA_GIGABYTE_SECOND,
         "RecoverOrders": MILLION / rate / RECOVERY_EVERY_SECONDS * recovery,
         "DynamoDB, writes": MILLION * WRITE_UNITS * WRITE_UNIT,
         "DynamoDB, storage for a month": MILLION * measured.item_bytes / GIGABYTE * STORED_GIGABYTE_MONTH,

@@ -10,7 +10,7 @@ from rich.text import Text
 
 # Longer bars are cut here, so that the short ones can be compared.
 LONGEST_BAR = 5
-BAR_CHARACTERS = 22
+BAR_CHARACTERS = 20
 MILLISECONDS_BELOW = 0.01
 
 

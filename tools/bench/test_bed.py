@@ -86,7 +86,7 @@ def test_bed() -> Iterator[TestBed]:
         with zipfile.ZipFile(zipped) as archive:
             archive.extractall(folders["valid"])
             archive.extractall(folders["none"], [each for each in archive.namelist() if not each.endswith(".pyc")])
-        given = settings["provider"]["environment"] | settings["functions"]["processPayment"]["environment"]
+        given = settings["provider"]["environment"] | settings["functions"]["recoverOrders"]["environment"]
         variables = environment(dynamodb.port, int(xray.endpoint_url.rpartition(":")[2])) | {
             "AWS_LAMBDA_FUNCTION_NAME": "order-processor-bench",
             **{name: str(value) for name, value in given.items()},
