@@ -25,6 +25,8 @@ import boto3
 
 # Starts an instance without invoking its handler.
 WARM_UP = {"warm-up": True}
+# They import what takes long: boto3, pydantic, Powertools.
+SHARED_MODULES = ("shared.api", "shared.settlement")
 # botocore reads the definition of a service once for all clients of a process, and of those forked from it.
 SERVICES = ("dynamodb", "xray")
 # Where Lambda's Python runtime keeps the trace header of the invocation ("Lambda environment variables").
@@ -116,8 +118,8 @@ def _serve(path: Path, function: Mapping[str, Any]) -> None:
 
 def _run(functions: Mapping[str, Mapping[str, Any]]) -> None:
     """Serve each function, at the path of its socket; ends when one of their processes ends."""
-    for package in {function["handler"].rpartition("/")[0].replace("/", ".") for function in functions.values()} - {""}:
-        importlib.import_module(package)
+    for module in SHARED_MODULES:
+        importlib.import_module(module)
     for service in SERVICES:
         boto3.client(service)  # type: ignore[call-overload]
     for path, function in functions.items():
