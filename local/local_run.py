@@ -117,7 +117,7 @@ class LocalRun:
         if self._is_asked_to_end or self._stop.is_set():
             return
         try:
-            print(line, flush=True)
+            print(f"{line}\n", end="", flush=True)  # one write, because several threads say something
         except OSError:
             self.end()
 

@@ -79,7 +79,7 @@ def test_the_form_sends_what_was_typed(window: Window) -> None:
     order_id = window.place("Place order")
 
     window.sees_row(order_id, "typed-1")
-    window.sees_row(order_id, "BRL 400.00")
+    window.sees_row(order_id, "BRL 800.00")
 
 
 def test_the_same_key_twice_is_one_order(window: Window) -> None:

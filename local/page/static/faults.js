@@ -23,8 +23,7 @@ find("break").append(
     does("1 day", "clock", { hours: 24 }), does("4 days", "clock", { hours: 96 })),
 );
 
-listen(({ faults }) => {
-  if (!faults) return;
-  const end = faults.length ? [does("End all faults", "end")] : [];
-  find("faults").replaceChildren(...faults.map((fault) => el("span", { class: "fault" }, fault)), ...end);
-});
+listen(({ faults }) => faults && find("faults").replaceChildren(
+  ...faults.map((fault) => el("span", { class: "fault" }, fault)),
+  ...(faults.length ? [does("End all faults", "end")] : []),
+));

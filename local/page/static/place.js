@@ -9,8 +9,7 @@ const form = find("place");
 const API = await (await fetch("/openapi.json")).json();
 const { NewOrder, NewItem } = API.components.schemas;
 const USUAL = API.paths["/orders"].post.requestBody.content["application/json"].example;
-const [ITEM] = USUAL.items;
-const ofTotal = (total) => ({ ...USUAL, items: [{ ...ITEM, quantity: 1, unit_price: total }] });
+const ofTotal = (total) => ({ ...USUAL, items: [{ ...USUAL.items[0], quantity: 1, unit_price: total }] });
 let sent = 0;
 
 find("presets").append(
@@ -32,7 +31,7 @@ function fill(order, key = "") {
       inputs(NewItem, `/items/${index}`, item))),
     input("key", "Idempotency-Key", {}, key),
     el("div", { class: "buttons" }, el("button", { class: "main" }, "Place order"),
-      button("Add an item", () => change([...read().items, ITEM])),
+      button("Add an item", () => change([...read().items, USUAL.items[0]])),
       order.items.length > 1 && button("Remove an item", () => change(read().items.slice(0, -1)))),
   );
 }
