@@ -39,6 +39,6 @@ function set(name, value) {
   if (place.textContent === String(value)) return;
   place.textContent = value;
   if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
-  const accent = "color-mix(in srgb, var(--accent) 25%, transparent)";
+  const accent = "color-mix(in srgb, var(--accent) 20%, transparent)";
   place.closest("li").animate({ backgroundColor: [accent, "transparent"] }, { duration: 600, easing: "steps(3)" });
 }
