@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -119,7 +120,7 @@ class Settlement:
         asked_at = clock.now()
         is_remembered = asked_at < order.created_at + SURELY_REMEMBERED
         if ask_first or not is_remembered or not self._schedule.may_charge(order, asked_at):
-            receipt = await _in_time(self._gateway.find(order.order_id))
+            receipt = await _in_time(partial(self._gateway.find, order.order_id))
             if receipt:
                 return receipt
             if self._schedule.is_over(order, asked_at):
@@ -128,15 +129,15 @@ class Settlement:
         if not self._schedule.may_charge(order, clock.now()):
             raise GatewayUnavailable("the deadline has passed; the provider is asked once more before the order ends")
         return await _in_time(
-            self._gateway.charge(order_id=order.order_id, amount=order.total, currency=order.currency)
+            partial(self._gateway.charge, order_id=order.order_id, amount=order.total, currency=order.currency)
         )
 
 
-async def _in_time[T](call: Awaitable[T]) -> T:
-    """Await a call of the gateway, for GATEWAY_TIMEOUT_SECONDS at most. Any error means that it is unavailable."""
+async def _in_time[T](call: Callable[[], Awaitable[T]]) -> T:
+    """Call the gateway, for GATEWAY_TIMEOUT_SECONDS at most. Any error but Declined means that it is unavailable."""
     try:
         async with asyncio.timeout(GATEWAY_TIMEOUT_SECONDS):
-            return await call
+            return await call()
     except (Declined, GatewayUnavailable):
         raise
     except TimeoutError:

@@ -93,6 +93,20 @@ def test_a_payment_that_fails_is_deferred_and_fails_no_record(table: Table, gate
     assert timedelta(seconds=30) <= deferred.due_at - before < timedelta(seconds=40)
 
 
+def test_an_adapter_that_fails_before_it_returns_an_awaitable_defers_its_order(
+    table: Table, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, log: StringIO
+) -> None:
+    def charge(**_: object) -> None:
+        raise TypeError("an argument of Ana")
+
+    monkeypatch.setattr(gateway, "charge", charge)
+    order = an_order()
+
+    assert deliver(order) == []
+    assert statuses(table, order) == ["PENDING"]
+    assert "Ana" not in log.getvalue()
+
+
 def test_one_failing_payment_of_a_thousand_costs_its_neighbours_nothing(table: Table, gateway: Gateway) -> None:
     orders = [an_order() for _ in range(1000)]
     gateway.unavailable = {orders[0].order_id}
