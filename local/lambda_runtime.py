@@ -121,7 +121,7 @@ def _run(functions: Mapping[str, Mapping[str, Any]]) -> None:
     for module in SHARED_MODULES:
         importlib.import_module(module)
     for service in SERVICES:
-        boto3.client(service)  # type: ignore[call-overload]
+        boto3.client(service)  # type: ignore[call-overload]  # the stubs want a literal
     for path, function in functions.items():
         if os.fork() == 0:
             _serve(Path(path), function)

@@ -60,7 +60,7 @@ class LocalRun:
         self._parent = os.getppid()
         logs = logging.Handler()
         # One method only, so not a class.
-        logs.emit = lambda record: self.say(f"Stream mapping: {record.getMessage()}")  # type: ignore[method-assign]
+        logs.emit = lambda record: self.say(f"Stream mapping: {record.getMessage()}")  # type: ignore[method-assign]  # see above
         logging.getLogger("local.stream_mapping").addHandler(logs)
 
     def run(self) -> None:

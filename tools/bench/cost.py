@@ -69,15 +69,19 @@ class Measured:
             size = min(max(rate / self.lanes * self.batch_seconds(size), 1.0), self.largest_batch)
         return size
 
-    def init_seconds(self, rate: float, size: float) -> float:
-        """Return the CPU time of the imports while a million orders come: as often as environments are started."""
+    def init_gigabyte_seconds(self, rate: float, size: float) -> float:
+        """Return what Lambda bills for starting environments while a million orders come.
+
+        Less memory makes the imports slower in the same proportion, so their CPU time alone decides.
+        """
         environments = {
             "createOrder": max(1.0, rate * self.create_seconds()),
             "processPayment": max(1.0, rate / size * self.batch_seconds(size)),
             "recoverOrders": 1.0,
         }
-        at_once = sum(number * self.imports[function] for function, number in environments.items())
-        return max(1.0, MILLION / rate / ENVIRONMENT_SECONDS) * at_once
+        cpu_seconds = sum(number * self.imports[function] for function, number in environments.items())
+        starts = max(1.0, MILLION / rate / ENVIRONMENT_SECONDS)
+        return starts * cpu_seconds * MEGABYTES_OF_A_CPU / 1024
 
     def log_bytes(self, size: float) -> float:
         """Return what is logged of an order."""
@@ -103,11 +107,7 @@ def costs(measured: Measured, rate: float, size: float) -> dict[str, float]:
         "API Gateway, POST": MILLION * API_REQUEST,
         "Lambda, CreateOrder": MILLION * _invocation(measured.memory["createOrder"], measured.create_seconds()),
         "Lambda, ProcessPayment": MILLION * batch / size,
-        # Billed since August 2025. Less memory takes longer, so the CPU time alone decides.
-        "Lambda, INIT of all functions": measured.init_seconds(rate, size)
-        * MEGABYTES_OF_A_CPU
-        / 1024
-        * LAMBDA_GIGABYTE_SECOND,
+        "Lambda, INIT of all functions": measured.init_gigabyte_seconds(rate, size) * LAMBDA_GIGABYTE_SECOND,
         "RecoverOrders": MILLION / rate / RECOVERY_EVERY_SECONDS * recovery,
         "DynamoDB, writes": MILLION * WRITE_UNITS * WRITE_UNIT,
         "DynamoDB, storage for a month": MILLION * measured.item_bytes / GIGABYTE * STORED_GIGABYTE_MONTH,
