@@ -32,8 +32,11 @@ def packaging_alone() -> Iterator[None]:
 
 
 def package(folder: Path, *options: str) -> Path:
-    """Make the package and the template in a folder, and return the package's path."""
+    """Make the package and the template in a folder, if they are not there, and return the package's path."""
+    zipped = folder / "order-processor.zip"
     with packaging_alone():
+        if zipped.exists():
+            return zipped
         packaging = subprocess.run(
             [SERVERLESS, "package", "--package", str(folder), *options],
             cwd=ROOT,
@@ -47,4 +50,4 @@ def package(folder: Path, *options: str) -> Path:
         )
     if packaging.returncode != 0:
         raise NotPackaged(packaging.stdout)
-    return folder / "order-processor.zip"
+    return zipped

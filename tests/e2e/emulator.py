@@ -10,9 +10,9 @@ import requests
 
 from local.child_process import ChildProcess
 from local.environment import environment
-from local.own_environment import tool
 from local.ports import free_port
 from local.xray import XRay
+from tests.own_environment import tool
 
 REQUIREMENT = "ministack==1.5.33"  # it needs an older botocore than the functions have
 ADMINISTRATOR = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}

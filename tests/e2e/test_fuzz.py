@@ -1,4 +1,4 @@
-"""10,000 generated requests to the running service: never a 5xx, and every answer as openapi.json documents it.
+"""2,000 generated requests to the running service: never a 5xx, and every answer as openapi.json documents it.
 
 They are the same ones in every run: what the document allows and what it forbids (by schemathesis), and what no honest
 client sends.
@@ -78,10 +78,10 @@ def send_all[Request](
 @pytest.mark.parametrize(
     ("mode", "path", "method", "count", "expected"),
     [
-        (GenerationMode.POSITIVE, "/orders", "POST", 600, {200, 201}),
-        (GenerationMode.NEGATIVE, "/orders", "POST", 300, {400, 422}),
-        (GenerationMode.POSITIVE, "/orders/{order_id}", "GET", 300, {404}),
-        (GenerationMode.NEGATIVE, "/orders/{order_id}", "GET", 600, {404}),
+        (GenerationMode.POSITIVE, "/orders", "POST", 200, {200, 201}),
+        (GenerationMode.NEGATIVE, "/orders", "POST", 100, {400, 422}),
+        (GenerationMode.POSITIVE, "/orders/{order_id}", "GET", 100, {404}),
+        (GenerationMode.NEGATIVE, "/orders/{order_id}", "GET", 100, {404}),
     ],
 )
 def test_what_the_document_allows_and_forbids(  # noqa: PLR0913
@@ -127,14 +127,14 @@ def test_spoilt_orders(service: Service) -> None:
         response, body = answer
         return Answer(response.status, judge([CREATE], response.status, dict(response.headers), body), repr(request))
 
-    statuses = send_all(SPOILT_ORDERS, 4_000, send)
+    statuses = send_all(SPOILT_ORDERS, 1_000, send)
 
-    assert {200, 201, 400, 413, 422} <= set(statuses), statuses
-    assert statuses[201] > 1_000, statuses
+    assert {200, 201, 400, 422} <= set(statuses), statuses
+    assert statuses[201] > 250, statuses
 
 
 @pytest.mark.parametrize(
-    ("strange", "count"), [(ODD_REQUESTS, 3_900), (HARDLY_HTTP, 300)], ids=["odd requests", "hardly HTTP"]
+    ("strange", "count"), [(ODD_REQUESTS, 400), (HARDLY_HTTP, 100)], ids=["odd requests", "hardly HTTP"]
 )
 def test_what_no_client_would_send(service: Service, strange: st.SearchStrategy[bytes], count: int) -> None:
     def send(request: bytes) -> Answer:
@@ -149,5 +149,5 @@ def test_what_no_client_would_send(service: Service, strange: st.SearchStrategy[
 
     statuses = send_all(strange, count, send)
 
-    assert statuses[400] > 100, statuses
+    assert statuses[400] > count / 10, statuses
     assert requests.get(f"{service.base_url}/orders/1", timeout=ANSWER_SECONDS).status_code == 404

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +41,7 @@ class Compiled:
                     yield role, statement
 
 
-@cache
 def compiled_stage(stage: str, folder: Path) -> Compiled:
-    """Compile a stage into a folder, once in a run of the tests."""
+    """Compile a stage into a folder; does nothing if that is done."""
     zipped = package(folder / f"package-{stage}", "--stage", stage)
     return Compiled(stage, zipped.with_name("cloudformation-template-update-stack.json"), zipped)

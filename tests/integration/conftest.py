@@ -1,9 +1,11 @@
 """Integration tests: the real DynamoDB Local with its real stream, and the table as serverless.yml describes it."""
 
 import itertools
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -15,6 +17,7 @@ from local.dynamodb import DynamoDBLocal
 from local.stream_mapping import MappingSettings, StreamMapping
 from shared.order_table import OrderTable
 from tests.builders import Context
+from tests.integration.compiled import STAGES, Compiled, compiled_stage
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -35,6 +38,21 @@ def dynamodb() -> Iterator[DynamoDBLocal]:
 def resolved_service() -> dict[str, Any]:
     """serverless.yml, its variables resolved."""
     return service.load()
+
+
+@pytest.fixture(scope="session")
+def stages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Compiled]:
+    """Every stage, compiled once for all processes of the test run."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # it has a folder of its own in the run's
+        folder = folder.parent
+    return {stage: compiled_stage(stage, folder) for stage in STAGES}
+
+
+@pytest.fixture(scope="session", params=STAGES)
+def compiled(request: pytest.FixtureRequest, stages: dict[str, Compiled]) -> Compiled:
+    """Each stage in turn."""
+    return stages[request.param]
 
 
 @pytest.fixture

@@ -2,11 +2,12 @@
 
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
 
-from local.own_environment import tool
-from tests.integration.compiled import STAGES, compiled_stage
+from tests.integration.compiled import Compiled
+from tests.own_environment import tool
 
 REQUIREMENT = "checkov==3.3.30"  # it needs other versions of boto3 and pydantic than the functions have
 SCAN_SECONDS = 240
@@ -26,20 +27,14 @@ EXCEPTIONS = {
 IN_DEV_ALONE = {"CKV_AWS_28": "Point-in-time recovery is for prod; the orders of dev go with its stack."}
 
 
-def test_the_scanner_finds_what_is_so_on_purpose_and_nothing_else(tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = tmp_path_factory.getbasetemp()
-    templates = {stage: str(compiled_stage(stage, folder).template.relative_to(folder)) for stage in STAGES}
+def test_the_scanner_finds_what_is_so_on_purpose_and_nothing_else(stages: dict[str, Compiled], tmp_path: Path) -> None:
+    templates = {stage: str(compiled.template) for stage, compiled in stages.items()}
     options = ["--framework", "cloudformation", "--output", "json", "--soft-fail", "--skip-download"]
 
     scan = subprocess.run(
-        [
-            tool(REQUIREMENT),
-            "--file",
-            *templates.values(),
-            *options,
-        ],
-        cwd=folder,
-        env={"PATH": "/usr/bin:/bin", "HOME": str(folder)},  # a configuration of the user's would change it
+        [tool(REQUIREMENT), "--file", *templates.values(), *options],
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},  # a configuration of the user's would change it
         capture_output=True,
         text=True,
         timeout=SCAN_SECONDS,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.compiled import STAGES, Compiled, compiled_stage
+from tests.integration.compiled import Compiled
 
 # "Actions, resources, and condition keys for AWS X-Ray" and "for Amazon DynamoDB", Service Authorization Reference:
 # these take no resource.
@@ -28,11 +28,6 @@ ALLOWED = {
 }
 
 API_LOGS_ROLE = "ApiGatewayLogsRole"  # API Gateway's, with the one policy that it takes
-
-
-@pytest.fixture(scope="module", params=STAGES)
-def compiled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Compiled:
-    return compiled_stage(request.param, tmp_path_factory.getbasetemp())
 
 
 def test_the_template_passes_cfn_lint(compiled: Compiled) -> None:

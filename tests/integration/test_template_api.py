@@ -8,7 +8,7 @@ import pytest
 
 from local import service
 from shared.problem import REPEAT, SECURITY_HEADERS
-from tests.integration.compiled import STAGES, Compiled, compiled_stage
+from tests.integration.compiled import Compiled
 
 PROBLEM_TYPES = {
     "INVALID_API_KEY": 403,
@@ -27,11 +27,6 @@ HEADER = "gatewayresponse.header."
 
 # What would tell who the client is, or what it sends: `$context.identity` has its address and key, for one.
 UNLOGGED = re.compile("identity|authorizer|body|header|key|querystring|requestOverride", re.IGNORECASE)
-
-
-@pytest.fixture(scope="module", params=STAGES)
-def compiled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Compiled:
-    return compiled_stage(request.param, tmp_path_factory.getbasetemp())
 
 
 def test_every_route_requires_a_key(compiled: Compiled) -> None:

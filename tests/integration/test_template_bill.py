@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.observability import Metric
-from tests.integration.compiled import STAGES, Compiled, compiled_stage
+from tests.integration.compiled import STAGES, Compiled
 
 MONTH_MINUTES = 31 * 24 * 60
 GIGABYTE = 1e9
@@ -70,11 +70,6 @@ class Line:
     def __str__(self) -> str:
         used = f"{self.used:,.0f}" if self.used == int(self.used) else f"{self.used:,.3f}"
         return f"{self.name:<44}{used:>12}{self.free:>12,.0f}{self.dollars:>8.2f}   {self.source}"
-
-
-@pytest.fixture(scope="module")
-def stages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Compiled]:
-    return {stage: compiled_stage(stage, tmp_path_factory.getbasetemp()) for stage in STAGES}
 
 
 @pytest.mark.parametrize("orders", [0, 1_000])

@@ -16,12 +16,7 @@ from local.service import ROOT, SERVERLESS
 from shared.observability import Metric
 from shared.retry_schedule import RetrySchedule
 from tests.builders import an_order
-from tests.integration.compiled import STAGES, Compiled, compiled_stage
-
-
-@pytest.fixture(scope="module", params=STAGES)
-def compiled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Compiled:
-    return compiled_stage(request.param, tmp_path_factory.getbasetemp())
+from tests.integration.compiled import Compiled
 
 
 @pytest.fixture
