@@ -73,10 +73,10 @@ class Service:
             found |= new
         return {pid: living[pid][1] for pid in found & living.keys()}
 
-    def end(self, number: signal.Signals = signal.SIGINT, *, group: bool = True) -> list[str]:
-        """End it as a terminal does, by its process group, or npm alone; returns what did not end."""
+    def end(self, number: signal.Signals) -> list[str]:
+        """End it as a terminal does, by its process group; returns what did not end."""
         family = self.family()
-        (os.killpg if group else os.kill)(self.process.pid, number)
+        os.killpg(self.process.pid, number)
         return self.wait_for_end(family)
 
     def wait_for_end(self, family: dict[int, str]) -> list[str]:
@@ -108,7 +108,8 @@ def npm_start(*options: str) -> Iterator[Service]:
         service.wait_until_ready()
         yield service
     finally:
-        left = service.end() if service.process.poll() is None else []
+        # As when the terminal is closed. Ctrl-C has a test of its own.
+        left = service.end(signal.SIGHUP) if service.process.poll() is None else []
     assert left == []
 
 

@@ -68,7 +68,7 @@ def test_the_last_thing_it_says_is_a_command_that_creates_an_order(service: Serv
     until(lambda: any(line.fullmatch(printed) for printed in service.lines))
 
 
-def test_fifty_first_requests_at_once_are_all_created() -> None:
+def test_fifty_first_requests_at_once_are_all_created_and_ctrl_c_amid_their_payments_leaves_no_process() -> None:
     # On a busy machine DynamoDB Local may need longer than a function waits. Then a client does as the API's docs say.
     patient = Retry(total=3, status_forcelist=[HTTPStatus.SERVICE_UNAVAILABLE], allowed_methods=None)
     client = requests.Session()
@@ -88,6 +88,10 @@ def test_fifty_first_requests_at_once_are_all_created() -> None:
         assert len({answer.json()["order_id"] for answer in answers}) == 50
         created = {answer.json()["order_id"] for answer in answers if answer.status_code == 201}
         until(lambda: created == {entry["order_id"] for entry in logged(own) if entry["message"] == "Order created"})
+        client.post(f"{own.base_url}/orders", json=VALID, timeout=LIMIT_SECONDS)
+        assert own.end(signal.SIGINT) == []
+    assert own.lines[-1] == "Ended, and all that was started with it."
+    assert not any("Traceback" in line for line in own.lines)
     for function in ("create_order", "get_order", "process_payment", "recover_orders"):
         assert [f"functions/{function}" in command for command in started].count(True) == 1
 
@@ -104,38 +108,6 @@ def until(is_so: Callable[[], bool]) -> None:
     while not is_so():
         assert time.monotonic() < deadline
         time.sleep(0.05)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])  # Ctrl-C; the terminal is closed
-def test_ended_amid_a_payment_it_leaves_no_process(number: signal.Signals) -> None:
-    with npm_start() as own:
-        requests.post(f"{own.base_url}/orders", data=json.dumps(VALID), timeout=LIMIT_SECONDS)
-
-        left = own.end(number)
-
-    assert left == []
-    assert own.lines[-1] == "Ended, and all that was started with it."
-    assert not any("Traceback" in line for line in own.lines)
-
-
-def test_killed_npm_leaves_no_process() -> None:
-    with npm_start() as own:
-        left = own.end(signal.SIGKILL, group=False)
-
-    assert left == []
-
-
-def test_when_a_part_crashes_it_says_so_and_ends() -> None:
-    with npm_start() as own:
-        family = own.family()
-        java = next(pid for pid, command in family.items() if "DynamoDBLocal.jar" in command)
-        os.kill(java, signal.SIGKILL)
-
-        left = own.wait_for_end(family)
-
-    assert left == []
-    assert own.process.returncode == 1
-    assert own.lines[-1] == "DynamoDB Local has ended by itself."
 
 
 @pytest.mark.parametrize("option", ["--page-port", "--port", "--lambda-port", "--dynamodb-port", "--xray-port"])

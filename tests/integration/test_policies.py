@@ -4,8 +4,6 @@ import json
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from tests.integration.compiled import Compiled
 from tests.own_environment import tool
 

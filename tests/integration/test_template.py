@@ -7,8 +7,6 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.integration.compiled import Compiled
 
 # "Actions, resources, and condition keys for AWS X-Ray" and "for Amazon DynamoDB", Service Authorization Reference:

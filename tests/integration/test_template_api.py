@@ -4,8 +4,6 @@ import json
 import re
 from http import HTTPStatus
 
-import pytest
-
 from local import service
 from shared.problem import REPEAT, SECURITY_HEADERS
 from tests.integration.compiled import Compiled

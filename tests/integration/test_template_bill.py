@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.observability import Metric
-from tests.integration.compiled import STAGES, Compiled
+from tests.integration.compiled import Compiled
 
 MONTH_MINUTES = 31 * 24 * 60
 GIGABYTE = 1e9
