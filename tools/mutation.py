@@ -43,7 +43,7 @@ class FaultImporter(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def __init__(self, path: Path, text: str) -> None:
         self._path = path
         self._text = text
-        self._name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        self._name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
 
     def find_spec(self, fullname: str, path: object, target: object = None) -> ModuleSpec | None:  # noqa: ARG002
         if fullname != self._name:
@@ -112,8 +112,16 @@ class MutationTest:
             called.clear()
         sys.monitoring.set_events(sys.monitoring.PROFILER_ID, sys.monitoring.events.NO_EVENTS)
         sys.monitoring.free_tool_id(sys.monitoring.PROFILER_ID)
-        if self._has_failed:
-            pytest.exit("The tests fail without a fault.", returncode=1)
+        if self._has_failed or self._is_seen_afresh(self._paths[0]):
+            _say("The tests fail without a fault.")
+            pytest.exit(returncode=1)
+
+    def _is_seen_afresh(self, path: Path) -> bool:
+        """Whether a test fails when everything is imported anew, with no fault."""
+        self._start(path, Fault(path.read_text(encoding="utf-8"), "", "no fault"))
+        _, status = os.wait()
+        self._running.clear()
+        return status != 0
 
     def _start(self, path: Path, fault: Fault) -> None:
         """Run the tests on a fault, in a process of their own, which ends with 0 if none of them fails."""
@@ -183,7 +191,7 @@ def _put_into_functions(path: Path, text: str, functions: Sequence[FunctionType]
 def _run_afresh(path: Path, text: str) -> bool:
     """Import everything anew with the fault: first for the tests that name the file, and then for the others."""
     for name in list(sys.modules):
-        if name.partition(".")[0] in {"shared", "functions", "tests"}:
+        if name.partition(".")[0] in {"shared", "functions", "local", "tools", "tests"}:
             del sys.modules[name]
     sys.meta_path.insert(0, FaultImporter(path, text))
     own = [test for test in unit_tests() if path.stem in test.stem]
@@ -216,7 +224,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="npm run test:mutation --", description=__doc__)
     parser.add_argument("files", nargs="*", type=Path, help="of functions/ and shared/; all if none is named")
     paths = [path.resolve() for path in parser.parse_args(arguments).files]
-    paths = paths or sorted([*(ROOT / "shared").glob("*.py"), *(ROOT / "functions").glob("*.py")])
+    paths = paths or sorted([*(ROOT / "shared").glob("*.py"), *(ROOT / "functions").glob("[!_]*.py")])
 
     hypothesis.settings.register_profile("mutation", database=None, derandomize=True, max_examples=10)
     hypothesis.settings.load_profile("mutation")
