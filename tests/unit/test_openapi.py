@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import ValidationError
 
-from shared.api import json_body, resolver
+from shared.api import MAX_BODY_CHARACTERS, MAX_KEY_CHARACTERS, json_body, resolver
 from shared.order import NewOrder
-from shared.problem import RESPONSES
+from shared.problem import MAX_ERRORS, REPEAT, RESPONSES
 from tests.builders import VALID, Context, a_request, an_item
-from tests.contract import DOCUMENT, faults, responses_of, schema
+from tests.contract import COMPONENTS, DOCUMENT, faults, responses_of, schema
 from tools import openapi
 
 CREATE = DOCUMENT["paths"]["/orders"]["post"]
@@ -61,6 +61,20 @@ def test_the_committed_document_is_what_the_code_says() -> None:
     committed = openapi.DOCUMENT.read_text(encoding="utf-8")
 
     assert committed == openapi.to_text(openapi.document()), "run `npm run openapi`"
+
+
+def test_every_member_is_described() -> None:
+    members = [member for each in COMPONENTS["schemas"].values() for member in each.get("properties", {}).values()]
+
+    assert all(member.get("description") for member in members)
+
+
+def test_its_limits_and_advice_are_the_code_s() -> None:
+    assert CREATE["parameters"][0]["schema"]["maxLength"] == MAX_KEY_CHARACTERS
+    assert f"{MAX_BODY_CHARACTERS:,} characters" in CREATE["requestBody"]["description"]
+    assert COMPONENTS["schemas"]["Problem"]["properties"]["errors"]["maxItems"] == MAX_ERRORS
+    for status in ("500", "502", "503", "504"):
+        assert responses_of(CREATE)[status]["description"].endswith(REPEAT)
 
 
 def test_it_is_valid_openapi() -> None:
