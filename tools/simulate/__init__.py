@@ -1,6 +1,6 @@
 """`npm run simulate`: the service in virtual time, under seeded faults, and whether it keeps its promises.
 
-simulation.py           worlds side by side, with seeds that derive from one
+__main__.py             worlds side by side, with seeds that derive from one
 world.py                one world: the service, its clients, its provider and AWS
 plan.py, faults.py      what happens when, and which fault occurs now
 promises.py             what must hold at each step, and the history of each order

@@ -3,6 +3,9 @@
 import argparse
 import secrets
 import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -10,11 +13,12 @@ from rich.table import Table
 
 from local import service
 from tools.command import run
-from tools.simulate.results import Results
+from tools.simulate.results import Outcome, Results
 from tools.simulate.settings import Settings
-from tools.simulate.simulation import simulate
+from tools.simulate.world import run_world
 
 SEEDS = 1_000_000
+ORDERS_PER_WORLD = 5_000
 
 
 def main() -> int:
@@ -30,7 +34,25 @@ def _simulate(orders: int, seed: int) -> Results:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("orders", total=orders)
-        return simulate(settings, orders, seed, lambda done: progress.advance(task, done))
+        outcomes: list[Outcome] = []
+        for outcome in _run_worlds(settings, orders, seed):
+            outcomes.append(outcome)
+            progress.advance(task, outcome.orders)
+        return Results(outcomes)
+
+
+def _run_worlds(settings: Settings, orders: int, seed: int) -> Iterator[Outcome]:
+    """Run worlds, one on each processor, until all orders came to their end or a promise was broken."""
+    shares = [min(ORDERS_PER_WORLD, orders - start) for start in range(0, orders, ORDERS_PER_WORLD)]
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as processes:
+        worlds = [
+            processes.submit(run_world, settings, share, f"{seed}/{number}") for number, share in enumerate(shares)
+        ]
+        for world in worlds:
+            yield world.result()
+            if world.result().broken:
+                processes.shutdown(wait=False, cancel_futures=True)
+                break
 
 
 def show(results: Results, options: argparse.Namespace) -> int:

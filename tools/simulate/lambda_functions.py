@@ -2,15 +2,13 @@
 
 import importlib.util
 import inspect
-import itertools
-import sys
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.abc import InspectLoader
-from types import CodeType, ModuleType
-from typing import Any
+from importlib.abc import Loader
+from importlib.machinery import ModuleSpec
+from types import ModuleType, SimpleNamespace
+from typing import Any, cast
 
 from local.stream_mapping import FunctionError, FunctionNotInvoked
 from tools.simulate.faults import Faults
@@ -28,21 +26,6 @@ class Invocation(Process):
 
     reports: list[tuple[str, str, str]] = field(default_factory=list)
     metrics: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-
-
-@dataclass(frozen=True)
-class Context:
-    """What Lambda tells a function about its invocation."""
-
-    function_name: str
-    virtual_time: VirtualTime
-    ends_at: float
-    memory_limit_in_mb: int = 256
-    invoked_function_arn: str = "arn:aws:lambda:us-east-1:000000000000:function:simulated"
-    aws_request_id: str = "00000000-0000-0000-0000-000000000000"
-
-    def get_remaining_time_in_millis(self) -> int:
-        return int((self.ends_at - self.virtual_time.now) * 1000)
 
 
 class Lambda:
@@ -70,13 +53,11 @@ class Lambda:
 class Function:
     """A function of the service. Each of its environments serves one invocation at a time, as in Lambda."""
 
-    _numbers = itertools.count(1)
-
     def __init__(
         self, lambda_: Lambda, module: str, timeout_seconds: float, ended: Callable[[Invocation], None]
     ) -> None:
         self._lambda = lambda_
-        self._module = module
+        self._spec = cast("ModuleSpec", importlib.util.find_spec(f"functions.{module}"))
         self._timeout_seconds = timeout_seconds
         self._ended = ended
         self._idle: list[ModuleType] = []
@@ -125,27 +106,17 @@ class Function:
     def _handle(self, environment: ModuleType, event: Event, invocation: Invocation) -> Any:  # noqa: ANN401
         # Without Powertools' decorators, whose loggers, metrics and traces are one for all environments of a process.
         handler = inspect.unwrap(environment.lambda_handler)
-        return handler(event, Context(self._module, self._lambda.virtual_time, invocation.ends_at))
+        return handler(
+            event, SimpleNamespace(get_remaining_time_in_millis=lambda: self._milliseconds_to(invocation.ends_at))
+        )
+
+    def _milliseconds_to(self, time: float) -> int:
+        return int((time - self._lambda.virtual_time.now) * 1000)
 
     def _load(self) -> ModuleType:
         """Start an environment: import the function's module anew."""
         self._lambda.virtual_time.sleep(COLD_START_SECONDS)
-        name = f"{self._module}_{next(self._numbers)}"
-        module = sys.modules[name] = ModuleType(name)  # pydantic looks its models' module up
-        try:
-            exec(_code(f"functions.{self._module}"), module.__dict__)  # noqa: S102  # as the import system does
-        finally:
-            del sys.modules[name]
+        module = importlib.util.module_from_spec(self._spec)
+        cast("Loader", self._spec.loader).exec_module(module)
         self._loaded.append(module)
         return module
-
-
-@cache
-def _code(module: str) -> CodeType:
-    spec = importlib.util.find_spec(module)
-    if spec is None or not isinstance(spec.loader, InspectLoader):
-        raise ModuleNotFoundError(module)
-    code = spec.loader.get_code(module)
-    if code is None:
-        raise ModuleNotFoundError(module)
-    return code

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Self
 
 from local import service
@@ -31,18 +30,3 @@ class Settings:
             {module: float(each.get("timeout", resolved["provider"]["timeout"])) for module, each in functions.items()},
             MappingSettings.from_event(service.stream_event(resolved, "processPayment")),
         )
-
-    @property
-    def table(self) -> str:
-        """The orders table's name."""
-        return self.variables["ORDERS_TABLE"]
-
-    @property
-    def deadline(self) -> timedelta:
-        """From which age on an order is not charged any more."""
-        return timedelta(seconds=float(self.variables["PAYMENT_DEADLINE_SECONDS"]))
-
-    @property
-    def grace(self) -> timedelta:
-        """From which age on an order that was never attempted is recovered."""
-        return timedelta(seconds=float(self.variables["RECOVERY_GRACE_SECONDS"]))

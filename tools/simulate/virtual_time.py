@@ -53,7 +53,7 @@ class VirtualTime:
         self._error: BaseException | None = None
         self._is_over = False
 
-    def start(self, work: Callable[[], None], process: Process | None = None, *, after: float = 0) -> None:
+    def start(self, work: Callable[[], object], process: Process | None = None, *, after: float = 0) -> None:
         """Have a thread do some work, in the process of the caller unless another is given."""
         thread = VirtualThread(process or self.current.process)
         thread.greenlet = greenlet(lambda: self._live(thread, work), self._main.greenlet)
@@ -132,7 +132,7 @@ class VirtualTime:
         while (following := self._next()) is not self._main:
             self._change_to(following)
 
-    def _live(self, thread: VirtualThread, work: Callable[[], None]) -> None:
+    def _live(self, thread: VirtualThread, work: Callable[[], object]) -> None:
         try:
             self.go_on()
             work()

@@ -1,14 +1,18 @@
 """The service, its clients, its provider and AWS, once, from the first order to the end of the last."""
 
+import gc
 import hashlib
 import random
 from collections import Counter
+from datetime import timedelta
+from functools import partial
 
 from local.stream_mapping import FunctionError
 from local.stream_mapping.records import created_at
 from shared.order import NewOrder, Order, Status, to_timestamp
 from shared.order_table import to_item
 from shared.retry_schedule import CLOSING
+from shared.settings import RecoverySettings
 from tools.simulate.clients import Clients
 from tools.simulate.faults import Faults
 from tools.simulate.lambda_functions import Function, Lambda
@@ -33,13 +37,17 @@ class World:
 
     def __init__(self, settings: Settings, orders: int, seed: str) -> None:
         chance = random.Random(seed)  # noqa: S311  # no secret
-        self._chance, self._settings, self._seed = chance, settings, seed
+        self._chance, self._variables = chance, settings.variables
+        of_service = RecoverySettings.model_validate(settings.variables)
+        self._table_name = of_service.orders_table
+        self._deadline = timedelta(seconds=of_service.payment_deadline_seconds)
+        self._grace = timedelta(seconds=of_service.recovery_grace_seconds)
         self._plan = Plan.draw(orders, chance)
         self._time = VirtualTime()
         self._faults = Faults(self._plan, self._time, chance)
-        self._promises = Promises(self._time, self._plan, settings.deadline, chance)
+        self._promises = Promises(self._time, self._plan, self._deadline, chance)
         self._lambda = Lambda(self._time, self._faults)
-        self._table = MemoryDynamoDB(settings.table, self._on_change)
+        self._table = MemoryDynamoDB(self._table_name, self._on_change)
         parts = (self._time, self._faults, self._promises, chance, self._lambda.crash)
         self._client = UnreliableDynamoDB(self._table, *parts)
         self._provider = Provider(*parts)
@@ -48,15 +56,9 @@ class World:
             for name, timeout in settings.timeouts.items()
         }
         self._clients = Clients(self._time, self._functions["create_order"], self._promises, chance)
+        invoke = self._functions["process_payment"].invoke
         self._shards = [
-            Shard(
-                self._time,
-                self._faults,
-                settings.mapping,
-                self._functions["process_payment"].invoke,
-                chance,
-            )
-            for _ in range(chance.choice([1, 2]))
+            Shard(self._time, self._faults, settings.mapping, invoke, chance) for _ in range(chance.choice([1, 2]))
         ]
         self._poison: set[str] = set()
         self._records = 0
@@ -64,7 +66,7 @@ class World:
     def run(self) -> Outcome:
         """Let everything happen."""
         broken = None
-        with substituted(self._time, self._settings.variables, self._client, self._provider, self._chance):
+        with substituted(self._time, self._variables, self._client, self._provider, self._chance):
             for phase in self._plan.phases:
                 self._clients.start(phase)
             self._time.start(self._schedule)
@@ -83,7 +85,7 @@ class World:
 
     @property
     def _end(self) -> float:
-        return self._plan.end + (self._settings.deadline + CLOSING).total_seconds() + LAST_HOURS
+        return self._plan.end + (self._deadline + CLOSING).total_seconds() + LAST_HOURS
 
     def _on_change(self, before: Item | None, after: Item) -> None:
         if before:
@@ -116,7 +118,7 @@ class World:
     def _is_worth_a_run(self) -> bool:
         """Whether something is due; of the runs that would only look, one of ten takes place."""
         now = to_time(self._time.now)
-        due, old = to_timestamp(now), to_timestamp(now - self._settings.grace)
+        due, old = to_timestamp(now), to_timestamp(now - self._grace)
         return self._chance.random() < 0.1 or any(  # noqa: PLR2004  # see above
             item["due_at"]["S"] <= due if "due_at" in item else item["created_at"]["S"] <= old
             for item in self._table.pending()
@@ -141,12 +143,8 @@ class World:
         item = [{"sku": "s", "quantity": 1, "unit_price": "1.00"}]
         poison = to_item(Order.place(NewOrder.model_validate({"customer_id": "c", "items": item})))
         self._poison.add(poison["order_id"]["S"])
-        table, key = self._settings.table, {"order_id": poison["order_id"]}
-        self._table.put_item(TableName=table, Item=poison | {"customer_id": {"N": "7"}})
-
-        def delete() -> None:
-            self._table.delete_item(TableName=table, Key=key)
-
+        self._table.put_item(TableName=self._table_name, Item=poison | {"customer_id": {"N": "7"}})
+        delete = partial(self._table.delete_item, TableName=self._table_name, Key={"order_id": poison["order_id"]})
         self._time.start(delete, after=HOUR)
 
     def _deliver_in_disorder(self) -> None:
@@ -190,3 +188,10 @@ class World:
             digest=hashlib.sha256("".join(map(str, orders)).encode()).hexdigest(),
             broken=broken,
         )
+
+
+def run_world(settings: Settings, orders: int, seed: str) -> Outcome:
+    """Run a world in a process that runs others after it."""
+    outcome = World(settings, orders, seed).run()
+    gc.collect()  # the next one needs the memory
+    return outcome
