@@ -6,11 +6,10 @@ shard.py        reads one shard to its end, whatever happens to DynamoDB Local m
 lane.py         the records that wait for one worker
 records.py      a record's shape, filter and lane
 delivery.py     what becomes of a batch: split, retried, given up on
-failure_destination.py  the message about records that were given up on
+failure_message.py  the message about records that were given up on
 """
 
 from local.stream_mapping.delivery import FunctionError, FunctionNotInvoked, Invoke
-from local.stream_mapping.failure_destination import OnFailure
 from local.stream_mapping.mapping import StreamMapping
 from local.stream_mapping.settings import MappingSettings, UnsupportedMapping
 
@@ -19,7 +18,6 @@ __all__ = [
     "FunctionNotInvoked",
     "Invoke",
     "MappingSettings",
-    "OnFailure",
     "StreamMapping",
     "UnsupportedMapping",
 ]

@@ -10,8 +10,8 @@ from typing import Any
 
 from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
 
-from local.stream_mapping.delivery import Delivery, Invoke
-from local.stream_mapping.failure_destination import FailureDestination, OnFailure
+from local.stream_mapping.delivery import Batch, Delivery, Invoke
+from local.stream_mapping.failure_message import failure_message
 from local.stream_mapping.lane import Lane
 from local.stream_mapping.records import Record, is_wanted, lane_of
 from local.stream_mapping.settings import MappingSettings
@@ -48,8 +48,7 @@ class StreamMapping:
     stream_arn: str
     function_arn: str
     invoke: Invoke
-    on_failure: OnFailure
-    clock: Callable[[], float] = time.time
+    on_failure: Callable[[dict[str, Any]], None]
     pause: Pause = threading.Event.wait
 
     def run(self, stop: threading.Event) -> None:
@@ -130,8 +129,11 @@ class StreamMapping:
             go_on()
             return self.invoke(event)
 
-        destination = FailureDestination(self.function_arn, self.stream_arn, shard_id, self.on_failure, self.clock)
-        delivery = Delivery(self.settings, invoke, destination.give_up, wait)
+        def give_up(batch: Batch) -> None:
+            arns = {"function_arn": self.function_arn, "stream_arn": self.stream_arn}
+            self.on_failure(failure_message(batch, time.time(), shard_id=shard_id, **arns))
+
+        delivery = Delivery(self.settings, invoke, give_up, wait)
         with _ending_all(stop), suppress(_Stopping):
             while batch := lane.take(self.settings.batch_size):
                 delivery.deliver(batch)

@@ -4,6 +4,7 @@ import base64
 import json
 import zlib
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from moto.events.models import EventPattern
@@ -13,26 +14,12 @@ Record = dict[str, Any]  # as a Lambda event holds it
 
 def to_lambda_record(record: Mapping[str, Any], stream_arn: str) -> Record:
     """A record of boto3's as a Lambda event has it ("Using AWS Lambda with Amazon DynamoDB", Example event)."""
-    change = dict(record["dynamodb"])
-    if "ApproximateCreationDateTime" in change:
-        change["ApproximateCreationDateTime"] = change["ApproximateCreationDateTime"].timestamp()
-    lambda_record = {**record, "dynamodb": _with_text_for_bytes(change), "eventSourceARN": stream_arn}
-    if "userIdentity" in record:  # an item that its time to live ended
-        identity = record["userIdentity"]
-        lambda_record["userIdentity"] = {"type": identity["Type"], "principalId": identity["PrincipalId"]}
+    lambda_record: Record = json.loads(json.dumps({**record, "eventSourceARN": stream_arn}, default=_to_json))
     return lambda_record
 
 
-def _with_text_for_bytes(value: object) -> object:
-    match value:
-        case dict():
-            return {key: _with_text_for_bytes(member) for key, member in value.items()}
-        case list():
-            return [_with_text_for_bytes(member) for member in value]
-        case bytes():
-            return base64.b64encode(value).decode()
-        case _:
-            return value
+def _to_json(value: datetime | bytes) -> float | str:
+    return value.timestamp() if isinstance(value, datetime) else base64.b64encode(value).decode()
 
 
 def is_wanted(record: Record, filter_patterns: tuple[dict[str, Any], ...]) -> bool:

@@ -4,7 +4,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from typing import Any, cast
 from botocore.exceptions import ClientError, EndpointConnectionError
 from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
 
-from local.stream_mapping import Invoke, MappingSettings, OnFailure, StreamMapping
+from local.stream_mapping import Invoke, MappingSettings, StreamMapping
 from local.stream_mapping.records import Record, sequence_number, to_lambda_record
 
 STREAM_ARN = "arn:aws:dynamodb:ddblocal:000000000000:table/orders/stream/2026-01-01T00:00:00.000"
@@ -199,7 +199,7 @@ def running(
     stream: FakeStream,
     function: Invoke,
     settings: MappingSettings = AWS_DEFAULTS,
-    on_failure: OnFailure = print,
+    on_failure: Callable[[dict[str, Any]], None] = print,
 ) -> Iterator[threading.Event]:
     """A mapping at work; its value stops it."""
     stop = threading.Event()

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from local.stream_mapping import Invoke, MappingSettings
-from local.stream_mapping.delivery import Delivery
-from local.stream_mapping.failure_destination import FailureDestination
+from local.stream_mapping.delivery import Batch, Delivery
 from local.stream_mapping.records import Record, created_at, is_wanted, lane_of, sequence_number, to_lambda_record
 from tools.simulate.faults import Faults
 from tools.simulate.memory_dynamodb import stream_record
@@ -17,7 +16,6 @@ from tools.simulate.update_statement import Item
 from tools.simulate.virtual_time import VirtualThread, VirtualTime
 
 STREAM_ARN = "arn:aws:dynamodb:us-east-1:000000000000:table/orders/stream/2026-01-01T00:00:00.000"
-FUNCTION_ARN = "arn:aws:lambda:us-east-1:000000000000:function:processPayment"
 RECORDS_PER_READ = 1_000
 PAUSE_WHILE_OFF = 60
 
@@ -102,8 +100,7 @@ class Shard:
                     self._lanes[lane_of(record, len(self._lanes))].put(record)
 
     def _worker(self, lane: Queue[Record]) -> Callable[[], None]:
-        destination = FailureDestination(FUNCTION_ARN, STREAM_ARN, "shard", self._give_up, self._now)
-        delivery = Delivery(self._settings, self.invoke, destination.give_up, self._virtual_time.sleep)
+        delivery = Delivery(self._settings, self.invoke, self._give_up, self._virtual_time.sleep)
 
         def work() -> None:
             while True:
@@ -114,8 +111,8 @@ class Shard:
 
         return work
 
-    def _give_up(self, message: dict[str, Any]) -> None:
-        self.given_up += message["DDBStreamBatchInfo"]["batchSize"]
+    def _give_up(self, batch: Batch) -> None:
+        self.given_up += len(batch.records)
 
     def _now(self) -> float:
         return EPOCH.timestamp() + self._virtual_time.now

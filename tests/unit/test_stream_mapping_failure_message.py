@@ -3,15 +3,12 @@
 from typing import Any
 
 from local.stream_mapping.delivery import Batch
-from local.stream_mapping.failure_destination import FailureDestination
+from local.stream_mapping.failure_message import failure_message
 from tests.unit.fake_stream import BIRTH, FUNCTION_ARN, STREAM_ARN, lambda_records
 
 
 def message_about(batch: Batch) -> dict[str, Any]:
-    messages: list[dict[str, Any]] = []
-    FailureDestination(FUNCTION_ARN, STREAM_ARN, "shardId-1", messages.append, lambda: BIRTH + 99.5).give_up(batch)
-    [message] = messages
-    return message
+    return failure_message(batch, BIRTH + 99.5, function_arn=FUNCTION_ARN, stream_arn=STREAM_ARN, shard_id="shardId-1")
 
 
 def test_the_message_about_a_given_up_batch_is_as_aws_shapes_it() -> None:
