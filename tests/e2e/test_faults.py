@@ -52,7 +52,7 @@ def test_whatever_is_killed_the_next_start_settles_what_was_under_way(tmp_path: 
     provider = LocalProvider(tmp_path)
     database = ("--database", str(tmp_path))
     order_ids: list[str] = []
-    for killed in ("npm start", "local.start", "DynamoDBLocal.jar"):
+    for killed in ("npm start", "local.start", "ServerRunner"):
         with npm_start(*database) as service:
             order_ids += [post(service) for _ in range(5)]
 
