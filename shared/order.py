@@ -79,7 +79,7 @@ class OrderContent(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     customer_id: str
-    currency: str = "BRL"
+    currency: str
     items: list[Item]
 
 

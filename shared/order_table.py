@@ -38,7 +38,6 @@ _PASSING_ERRORS = {
     "ProvisionedThroughputExceeded",
     "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
-    "ServiceUnavailable",
     "ThrottlingError",
     "ThrottlingException",
     "TransactionConflict",

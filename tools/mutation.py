@@ -131,9 +131,7 @@ class MutationTest:
             return
         is_seen = True
         try:
-            nothing = os.open(os.devnull, os.O_RDWR)
-            for stream in (1, 2):
-                os.dup2(nothing, stream)
+            os.dup2(1, 2)
             tests = self._tests[f"{path}:{fault.function}"]
             if tests and _put_into_functions(path, fault.text, self._functions[str(path)]):
                 is_seen = self._run(sorted(tests, key=lambda item: self._seconds[item]))
@@ -211,7 +209,7 @@ def listed() -> set[str]:
     return {line for line in lines if line and not line.startswith((" ", "#"))}
 
 
-TERMINAL = os.dup(1)  # pytest captures what is written to standard output
+TERMINAL = os.dup(1)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -229,6 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     hypothesis.settings.register_profile("mutation", database=None, derandomize=True, max_examples=10)
     hypothesis.settings.load_profile("mutation")
     test = MutationTest(paths)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what the tests print
     code = pytest.main([*OPTIONS, *map(str, unit_tests())], plugins=[test])
     if code:
         return int(code)

@@ -140,7 +140,7 @@ def test_what_an_amount_looks_like_is_said() -> None:
 
 @pytest.mark.parametrize(
     "unit_price",
-    [0, -1, 10**12, Decimal("0.001"), Decimal("1E+999999"), Decimal("1E-999999"), Decimal("NaN"), 1.5, True, None, []],
+    [0, -1, 10**10, Decimal("0.001"), Decimal("1E+999999"), Decimal("1E-999999"), Decimal("NaN"), 1.5, True, None, []],
 )
 def test_a_number_that_is_no_amount_is_refused(unit_price: object) -> None:
     with pytest.raises(ValidationError):

@@ -381,7 +381,12 @@ def test_an_order_that_is_gone_is_not_read(orders: OrderTable, dynamodb: Stubber
 @pytest.mark.parametrize("operation", CALLS)
 @pytest.mark.parametrize(
     ("code", "status"),
-    [("ThrottlingException", 400), ("ProvisionedThroughputExceededException", 400), ("Anything", 500)],
+    [
+        ("ThrottlingException", 400),
+        ("ProvisionedThroughputExceededException", 400),
+        ("TransactionConflictException", 400),
+        ("Anything", 500),
+    ],
 )
 def test_what_passes_by_itself_is_unavailable(
     orders: OrderTable, dynamodb: Stubber, operation: str, code: str, status: int
