@@ -18,8 +18,8 @@ from shared import clock
 from shared.order import Order, OrderNotFound, Status
 from shared.order_table import BUCKETS, OrderTable, to_item
 from tests.builders import an_order
-from tools.simulate.memory_dynamodb import FILTER, MemoryDynamoDB, stream_record
-from tools.simulate.update_statement import Item
+from tests.simulate.memory_dynamodb import FILTER, MemoryDynamoDB, stream_record
+from tests.simulate.update_statement import Item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

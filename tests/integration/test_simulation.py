@@ -15,8 +15,8 @@ from shared.order_table import OrderTable, TableUnavailable, to_item
 from shared.payment import GatewayUnavailable
 from shared.retry_schedule import RetrySchedule
 from shared.settlement import Settlement
-from tools.simulate.settings import Settings
-from tools.simulate.world import World
+from tests.simulate.settings import Settings
+from tests.simulate.world import World
 
 ORDERS = 400
 FIXED_SEED = 7

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools.faults import faults
+from tests.faults import faults
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from shared.order import Order, Status
 from shared.order_table import OrderTable, TableUnavailable
 from shared.payment import Declined, Receipt
 from tests.builders import Context, Gateway, Table, an_order
+from tests.simulate.memory_dynamodb import MemoryDynamoDB
 from tests.unit.test_process_payment import LoopBoundGateway, lines
-from tools.simulate.memory_dynamodb import MemoryDynamoDB
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tools.simulate.__main__ import show
-from tools.simulate.results import Outcome, Results
-from tools.simulate.update_statement import UpdateStatement
-from tools.simulate.virtual_loop import VirtualExecutor, VirtualLoop
-from tools.simulate.virtual_time import Killed, Process, VirtualTime
+from tests.simulate.__main__ import show
+from tests.simulate.results import Outcome, Results
+from tests.simulate.update_statement import UpdateStatement
+from tests.simulate.virtual_loop import VirtualExecutor, VirtualLoop
+from tests.simulate.virtual_time import Killed, Process, VirtualTime
 
 DAY = 86_400.0
 

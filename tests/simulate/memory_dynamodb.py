@@ -14,7 +14,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from tools.simulate.update_statement import Item, UpdateStatement
+from tests.simulate.update_statement import Item, UpdateStatement
 
 STATEMENTS_PER_CALL = 25
 KEYS_PER_CALL = 100

@@ -13,20 +13,20 @@ from shared.order import NewOrder, Order, Status, to_timestamp
 from shared.order_table import to_item
 from shared.retry_schedule import CLOSING
 from shared.settings import RecoverySettings
-from tools.simulate.clients import Clients
-from tools.simulate.faults import Faults
-from tools.simulate.lambda_functions import Function, Lambda
-from tools.simulate.memory_dynamodb import MemoryDynamoDB
-from tools.simulate.plan import HOUR, MINUTE, RETENTION, UNDISTURBED, Plan
-from tools.simulate.promises import EPOCH, LAST_HOURS, PromiseBroken, Promises, to_time
-from tools.simulate.provider import Provider
-from tools.simulate.results import Outcome
-from tools.simulate.settings import Settings
-from tools.simulate.stream import Shard
-from tools.simulate.substitutes import substituted
-from tools.simulate.unreliable_dynamodb import UnreliableDynamoDB
-from tools.simulate.update_statement import Item
-from tools.simulate.virtual_time import VirtualTime
+from tests.simulate.clients import Clients
+from tests.simulate.faults import Faults
+from tests.simulate.lambda_functions import Function, Lambda
+from tests.simulate.memory_dynamodb import MemoryDynamoDB
+from tests.simulate.plan import HOUR, MINUTE, RETENTION, UNDISTURBED, Plan
+from tests.simulate.promises import EPOCH, LAST_HOURS, PromiseBroken, Promises, to_time
+from tests.simulate.provider import Provider
+from tests.simulate.results import Outcome
+from tests.simulate.settings import Settings
+from tests.simulate.stream import Shard
+from tests.simulate.substitutes import substituted
+from tests.simulate.unreliable_dynamodb import UnreliableDynamoDB
+from tests.simulate.update_statement import Item
+from tests.simulate.virtual_time import VirtualTime
 
 # Items that are not orders, each of which the mapping tries four times and RecoverOrders every minute.
 MOST_POISON = 5
@@ -119,7 +119,7 @@ class World:
         """Whether something is due; of the runs that would only look, one of ten takes place."""
         now = to_time(self._time.now)
         due, old = to_timestamp(now), to_timestamp(now - self._grace)
-        return self._chance.random() < 0.1 or any(  # noqa: PLR2004  # see above
+        return self._chance.random() < 0.1 or any(  # see above
             item["due_at"]["S"] <= due if "due_at" in item else item["created_at"]["S"] <= old
             for item in self._table.pending()
         )

@@ -21,7 +21,7 @@ from types import CodeType, FunctionType, ModuleType
 import hypothesis
 import pytest
 
-from tools.faults import Fault, faults
+from tests.faults import Fault, faults
 
 ROOT = Path(__file__).parents[1]
 SURVIVORS = ROOT / "tests" / "survivors.txt"
@@ -149,7 +149,7 @@ class MutationTest:
 
     def _wait(self) -> None:
         process, status = os.wait()
-        description = self._running.pop(process)
+        description = self._running.pop(process).rstrip()
         if status == 0:
             self.survivors.append(description)
             if description not in listed():

@@ -9,12 +9,12 @@ from typing import Any
 
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
-from tools.simulate.faults import Faults
-from tools.simulate.lambda_functions import Crash
-from tools.simulate.memory_dynamodb import MemoryDynamoDB, Paginator, refusal
-from tools.simulate.promises import Promises
-from tools.simulate.update_statement import UpdateStatement
-from tools.simulate.virtual_time import VirtualTime
+from tests.simulate.faults import Faults
+from tests.simulate.lambda_functions import Crash
+from tests.simulate.memory_dynamodb import MemoryDynamoDB, Paginator, refusal
+from tests.simulate.promises import Promises
+from tests.simulate.update_statement import UpdateStatement
+from tests.simulate.virtual_time import VirtualTime
 
 ENDPOINT = "https://dynamodb.us-east-1.amazonaws.com"
 # Of shared/order_table.py's client: a try that gets no answer, and the second one.

@@ -13,12 +13,12 @@ from uuid import UUID
 import boto3
 
 from shared import clock, observability, order, outcome_writer, payment
-from tools.simulate.lambda_functions import Invocation
-from tools.simulate.promises import to_time
-from tools.simulate.provider import Provider
-from tools.simulate.unreliable_dynamodb import UnreliableDynamoDB
-from tools.simulate.virtual_loop import VirtualExecutor, VirtualLoopPolicy
-from tools.simulate.virtual_time import VirtualTime
+from tests.simulate.lambda_functions import Invocation
+from tests.simulate.promises import to_time
+from tests.simulate.provider import Provider
+from tests.simulate.unreliable_dynamodb import UnreliableDynamoDB
+from tests.simulate.virtual_loop import VirtualExecutor, VirtualLoopPolicy
+from tests.simulate.virtual_time import VirtualTime
 
 
 @contextmanager

@@ -7,11 +7,11 @@ from decimal import Decimal
 from uuid import UUID
 
 from shared.payment import Declined, GatewayUnavailable, Receipt
-from tools.simulate.faults import Faults
-from tools.simulate.lambda_functions import Crash
-from tools.simulate.plan import RETENTION
-from tools.simulate.promises import OrderHistory, Promises
-from tools.simulate.virtual_time import VirtualTime
+from tests.simulate.faults import Faults
+from tests.simulate.lambda_functions import Crash
+from tests.simulate.plan import RETENTION
+from tests.simulate.promises import OrderHistory, Promises
+from tests.simulate.virtual_time import VirtualTime
 
 FOR_EVER = 1e9
 DECLINE = "insufficient funds"
@@ -92,7 +92,7 @@ class Provider:
 
     async def _absence(self, order: OrderHistory) -> str:
         if self.virtual_time.now < order.script.away_until or self.faults.occurs("provider away"):
-            return "hangs" if self.chance.random() < 0.2 else "unavailable"  # noqa: PLR2004  # of five
+            return "hangs" if self.chance.random() < 0.2 else "unavailable"  # of five
         return ""
 
     async def _travel(self) -> None:

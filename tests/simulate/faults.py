@@ -4,8 +4,8 @@ import random
 from collections import Counter
 from collections.abc import Iterable
 
-from tools.simulate.plan import RATES, UNDISTURBED, Phase, Plan
-from tools.simulate.virtual_time import VirtualTime
+from tests.simulate.plan import RATES, UNDISTURBED, Phase, Plan
+from tests.simulate.virtual_time import VirtualTime
 
 # How often an order is throttled while nothing else is to fail: not as often as shared/outcome_writer.py tries.
 MOST_THROTTLES = 3

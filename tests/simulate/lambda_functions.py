@@ -11,8 +11,8 @@ from types import ModuleType, SimpleNamespace
 from typing import Any, cast
 
 from local.stream_mapping import FunctionError, FunctionNotInvoked
-from tools.simulate.faults import Faults
-from tools.simulate.virtual_time import Killed, Process, VirtualTime
+from tests.simulate.faults import Faults
+from tests.simulate.virtual_time import Killed, Process, VirtualTime
 
 COLD_START_SECONDS = 0.8
 

@@ -8,12 +8,12 @@ from typing import Any
 from local.stream_mapping import Invoke, MappingSettings
 from local.stream_mapping.delivery import Batch, Delivery
 from local.stream_mapping.records import Record, created_at, is_wanted, lane_of, sequence_number, to_lambda_record
-from tools.simulate.faults import Faults
-from tools.simulate.memory_dynamodb import stream_record
-from tools.simulate.plan import RETENTION
-from tools.simulate.promises import EPOCH, to_time
-from tools.simulate.update_statement import Item
-from tools.simulate.virtual_time import VirtualThread, VirtualTime
+from tests.simulate.faults import Faults
+from tests.simulate.memory_dynamodb import stream_record
+from tests.simulate.plan import RETENTION
+from tests.simulate.promises import EPOCH, to_time
+from tests.simulate.update_statement import Item
+from tests.simulate.virtual_time import VirtualThread, VirtualTime
 
 STREAM_ARN = "arn:aws:dynamodb:us-east-1:000000000000:table/orders/stream/2026-01-01T00:00:00.000"
 RECORDS_PER_READ = 1_000

@@ -1,4 +1,4 @@
-"""The faults that the mutation test puts into a source file (tools/mutation.py)."""
+"""The faults that the mutation test puts into a source file (tests/mutation.py)."""
 
 import ast
 from collections.abc import Iterator

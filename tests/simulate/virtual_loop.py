@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any
 
-from tools.simulate.virtual_time import VirtualThread, VirtualTime
+from tests.simulate.virtual_time import VirtualThread, VirtualTime
 
 # The loop takes timers that are due within it: sums of floats are not exact.
 CLOCK_RESOLUTION_SECONDS = 1e-6

@@ -90,7 +90,7 @@ class Plan:
     @staticmethod
     def draw_start(phase: Phase, chance: random.Random) -> float:
         """Draw when a client begins to send orders in a phase."""
-        if phase.kind == "stream off" and chance.random() < 0.3:  # noqa: PLR2004  # those whose records are just kept
+        if phase.kind == "stream off" and chance.random() < 0.3:  # those whose records are just kept
             return phase.end - RETENTION + chance.uniform(0, 15) * MINUTE
         return chance.uniform(phase.start, phase.start + 0.9 * (phase.end - phase.start))
 

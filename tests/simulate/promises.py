@@ -13,13 +13,13 @@ from shared.observability import Metric
 from shared.order import Status
 from shared.payment import Declined
 from shared.retry_schedule import CLOSING
-from tools.simulate.plan import HOUR, UNDISTURBED, Plan, Script
-from tools.simulate.update_statement import Item
-from tools.simulate.virtual_time import VirtualTime
+from tests.simulate.plan import HOUR, UNDISTURBED, Plan, Script
+from tests.simulate.update_statement import Item
+from tests.simulate.virtual_time import VirtualTime
 
 if TYPE_CHECKING:
-    from tools.simulate.lambda_functions import Invocation
-    from tools.simulate.provider import Payment
+    from tests.simulate.lambda_functions import Invocation
+    from tests.simulate.provider import Payment
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 # How long an order without a fault waits at most: for the batch before it, in which a payment may hang (10 s), for a

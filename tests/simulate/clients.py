@@ -7,10 +7,10 @@ from typing import Any
 
 from local.stream_mapping import FunctionError
 from shared.order import idempotent_order_id
-from tools.simulate.lambda_functions import Function
-from tools.simulate.plan import HOUR, Phase, Plan
-from tools.simulate.promises import Promises
-from tools.simulate.virtual_time import VirtualTime
+from tests.simulate.lambda_functions import Function
+from tests.simulate.plan import HOUR, Phase, Plan
+from tests.simulate.promises import Promises
+from tests.simulate.virtual_time import VirtualTime
 
 CALLER = "caller"
 SUCCESS, REPLAYED = 201, 200
@@ -42,7 +42,7 @@ class Clients:
         def send_all() -> None:
             for _ in range(orders):
                 self.sent += 1
-                self._send(self.sent, key=f"key-{self.sent}" if self.chance.random() < 0.8 else None)  # noqa: PLR2004  # of all
+                self._send(self.sent, key=f"key-{self.sent}" if self.chance.random() < 0.8 else None)  # of all
                 self.virtual_time.sleep(self.chance.expovariate(1 / pace))
 
         return send_all
@@ -61,7 +61,7 @@ class Clients:
             self.promises.answered(order_id)
         if key and order_id and order_id != str(idempotent_order_id(CALLER, key)):
             self.promises.broken(f"an Idempotency-Key stands for one order: {key}")
-        if key and self.chance.random() < 0.02:  # noqa: PLR2004  # some clients lose what they were answered
+        if key and self.chance.random() < 0.02:  # some clients lose what they were answered
             again = self.chance.uniform(0, 10 * HOUR)
             self.virtual_time.start(lambda: self._repeat(body, key), after=again)
 

@@ -12,10 +12,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from local import service
+from tests.simulate.results import Outcome, Results
+from tests.simulate.settings import Settings
+from tests.simulate.world import run_world
 from tools.command import run
-from tools.simulate.results import Outcome, Results
-from tools.simulate.settings import Settings
-from tools.simulate.world import run_world
 
 SEEDS = 1_000_000
 ORDERS_PER_WORLD = 5_000
