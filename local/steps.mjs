@@ -67,7 +67,7 @@ async function doStep(step) {
 }
 
 /** Run a tool with its output in the log. An interruption is passed on to it, and ends the set-up. */
-function run(command, args, { title, env, ifItFails }) {
+function run(command, args, { title, env }) {
   const log = openSync(LOG, "w");
   return new Promise((resolve, reject) => {
     const tool = spawn(command, args, { cwd: ROOT, env: env(), stdio: ["ignore", log, log] });
@@ -83,7 +83,7 @@ function run(command, args, { title, env, ifItFails }) {
       const isUnreachable = UNREACHABLE.test(readFileSync(LOG, "utf8"));
       const advice = isUnreachable
         ? "its server cannot be reached. Check the network, or the proxy and mirror settings of npm and pip"
-        : (ifItFails ?? `${LOG} says why. Correct that`);
+        : `${LOG} says why. Correct that`;
       reject(new SetupFailed(`Could not set up ${title}: ${advice}, then run the same command again.`));
     };
     tool.on("error", () => end(127));

@@ -7,7 +7,6 @@ import re
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -32,48 +31,6 @@ POLL_SECONDS = 0.5
 SVG_CHARACTERS = 120
 
 
-@dataclass(frozen=True)
-class LocalOrders:
-    """The orders and traces of `npm start`."""
-
-    port: int
-    xray_port: int
-
-    def trace_id(self, order_id: UUID) -> str | None:
-        """Return the id of the order's trace."""
-        try:
-            response = requests.get(f"http://127.0.0.1:{self.port}/orders/{order_id}", timeout=10)
-        except requests.ConnectionError:
-            raise no_local_run(self.port) from None
-        if response.status_code == requests.codes.not_found:
-            raise OrderNotFound
-        trace_id: str | None = response.json().get("trace_id")
-        return trace_id
-
-    def xray(self) -> "XRayClient":
-        """Return a client of the local X-Ray."""
-        return local_client(f"http://127.0.0.1:{self.xray_port}")
-
-
-class DeployedOrders:
-    """The orders and traces of a deployed stage, read with the caller's own credentials."""
-
-    def __init__(self, stage: str, region: str | None) -> None:
-        provider = service.load(stage, region)["provider"]
-        self._region: str = provider["region"]
-        client = boto3.client("dynamodb", region_name=self._region)
-        self._orders = OrderTable(provider["environment"]["ORDERS_TABLE"], client)
-
-    def trace_id(self, order_id: UUID) -> str | None:
-        """Return the id of the order's trace; None if the trace is not sampled."""
-        header = TraceHeader.parse(self._orders.get(order_id).trace_header)
-        return header.trace_id if header and header.sampled else None
-
-    def xray(self) -> "XRayClient":
-        """Return a client of AWS X-Ray."""
-        return boto3.client("xray", region_name=self._region)
-
-
 def main(arguments: Sequence[str]) -> int:
     """Draw the trace, or print in one line why that is not possible."""
     options = _options(arguments)
@@ -83,22 +40,37 @@ def main(arguments: Sequence[str]) -> int:
 def _trace(options: argparse.Namespace) -> None:
     console = Console(stderr=True)
     with console.status("Looking for the order …"):
-        orders: DeployedOrders | LocalOrders
-        if options.stage:
-            orders = DeployedOrders(options.stage, options.region)
-        else:
-            orders = LocalOrders(options.port, options.xray_port)
         try:
-            trace_id = orders.trace_id(options.order_id)
+            trace_id, xray = (_find_deployed if options.stage else _find_local)(options)
         except OrderNotFound:
             raise CommandFailed(f"There is no order {options.order_id} {_where(options)}.") from None
     if trace_id is None:
         raise CommandFailed(f"Order {options.order_id} was not sampled: X-Ray has no trace of it.")
-    documents = _wait(orders.xray(), trace_id, options, console)
+    documents = _wait(xray, trace_id, options, console)
     try:
         _show(options, documents)
     except OSError as error:
         raise CommandFailed(f"The picture cannot be written: {error}.") from error
+
+
+def _find_local(options: argparse.Namespace) -> tuple[str | None, "XRayClient"]:
+    """Return the id of an order's trace, and X-Ray's API: those of `npm start`."""
+    try:
+        response = requests.get(f"http://127.0.0.1:{options.port}/orders/{options.order_id}", timeout=10)
+    except requests.ConnectionError:
+        raise no_local_run(options.port) from None
+    if response.status_code == requests.codes.not_found:
+        raise OrderNotFound
+    return response.json().get("trace_id"), local_client(f"http://127.0.0.1:{options.xray_port}")
+
+
+def _find_deployed(options: argparse.Namespace) -> tuple[str | None, "XRayClient"]:
+    """Do the same for a deployed stage, with the caller's own credentials. Without a sample there is no id."""
+    provider = service.load(options.stage, options.region)["provider"]
+    session = boto3.Session(region_name=provider["region"])
+    orders = OrderTable(provider["environment"]["ORDERS_TABLE"], session.client("dynamodb"))
+    header = TraceHeader.parse(orders.get(options.order_id).trace_header)
+    return header.trace_id if header and header.sampled else None, session.client("xray")
 
 
 def _wait(xray: "XRayClient", trace_id: str, options: argparse.Namespace, console: Console) -> list[dict[str, Any]]:

@@ -126,7 +126,7 @@ def test_any_other_trace_is_not(documents: list[dict[str, Any]]) -> None:
 def test_an_order_that_is_not_sampled_is_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(trace.LocalOrders, "trace_id", lambda *_: None)
+    monkeypatch.setattr(trace, "_find_local", lambda _: (None, None))
 
     assert trace.main([ORDER_ID]) == 1
     assert capsys.readouterr().err.strip() == f"Order {ORDER_ID} was not sampled: X-Ray has no trace of it."
