@@ -34,6 +34,7 @@ const env = {
   ...inherited,
   PATH: [...bins, process.env.PATH].join(delimiter),
   VIRTUAL_ENV: inRoot(".venv"),
+  // uv, which tests install tools with, has a name of its own for the index.
   ...(process.env.PIP_INDEX_URL && { UV_DEFAULT_INDEX: process.env.PIP_INDEX_URL }),
   PYTHONNOUSERSITE: "1",
 };
