@@ -3,7 +3,6 @@
 from datetime import timedelta
 from io import StringIO
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 import pytest
 
@@ -12,7 +11,6 @@ from shared import clock
 from shared.observability import logger
 from shared.order import Order, Status
 from shared.order_table import OrderTable, to_item
-from shared.payment import Receipt
 from tests.builders import Context, Gateway, XRay, a_batch, an_order
 from tests.integration.test_order_flow import pending, status
 
@@ -66,26 +64,6 @@ def test_an_order_whose_payment_fails_is_tried_again_when_it_is_due_and_not_befo
     assert pending(client, orders) == 0
 
 
-def test_due_orders_are_listed_over_all_buckets_and_pages_those_first_that_have_been_due_the_longest(
-    orders: OrderTable,
-) -> None:
-    now, grace = clock.now(), timedelta(minutes=5)
-    waiting = [orders.create(an_old_order(minutes)) for minutes in range(250, 0, -1)]
-    orders.record([order.processed("payment-1") for order in waiting[:10]])
-    deferred = [order.deferred(now - timedelta(minutes=100, seconds=30)) for order in waiting[10:12]]
-    not_due = [order.deferred(now + timedelta(seconds=1)) for order in waiting[12:14]]
-    orders.record(deferred + not_due)
-
-    due = orders.due(now, grace, limit=1000)
-
-    never_attempted = [order.order_id for order in waiting[14:-5]]  # the last five are younger than the grace period
-    between = 250 - 14 - 105
-    assert due[:between] == never_attempted[:between]
-    assert set(due[between : between + 2]) == {order.order_id for order in deferred}
-    assert due[between + 2 :] == never_attempted[between:]
-    assert orders.due(now, grace, limit=10) == due[:10]
-
-
 def test_an_item_that_is_not_an_order_is_logged_and_holds_up_nobody(
     client: "DynamoDBClient", orders: OrderTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,30 +101,3 @@ def test_an_order_that_the_stream_delivers_after_its_recovery_stays_as_it_is(
 
     assert [orders.get(order.order_id) for order in waiting] == recovered
     assert pending(client, orders) == 0
-
-
-def test_two_runs_at_the_same_time_settle_each_order_once(
-    orders: OrderTable, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    order = orders.create(an_old_order())
-    find = gateway.find
-
-    async def find_while_the_stream_delivers(order_id: UUID) -> Receipt | None:
-        orders.record([order.processed("payment-1")])
-        return await find(order_id)
-
-    monkeypatch.setattr(gateway, "find", find_while_the_stream_delivers)
-
-    assert recover() == {"recovered": 0, "deferred": 0, "failed": 0}
-    assert orders.get(order.order_id).payment_id == "payment-1"
-
-
-def test_an_attempt_that_another_one_has_overtaken_does_not_put_its_due_time_back(orders: OrderTable) -> None:
-    order = orders.create(an_old_order())
-    first, late = order.deferred(clock.now()), order.deferred(clock.now() + timedelta(hours=1))
-    second = first.deferred(clock.now() + timedelta(minutes=1))
-
-    assert orders.record([first]) == [first]
-    assert orders.record([second]) == [second]
-    assert orders.record([late]) == [second]
-    assert orders.get(order.order_id) == second

@@ -196,6 +196,7 @@ def test_an_order_that_another_attempt_settles_at_the_same_time_is_not_counted(
     monkeypatch.setattr(gateway, "charge", charged_twice)
 
     assert recover() == {"recovered": 0, "deferred": 0, "failed": 0}
+    assert table.stored[order.order_id].payment_id == "payment-1"
 
 
 def test_what_is_not_recorded_is_counted_as_failed_and_logged(table: RecoverableTable, log: StringIO) -> None:
