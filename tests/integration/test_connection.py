@@ -6,7 +6,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from local.ports import free_port
 from shared.order_table import OrderTable
 from tests.builders import an_order
 
@@ -52,16 +51,3 @@ def test_in_lambda_the_first_put_uses_the_connection_that_is_open(
     (first, connection), (second, same_connection) = requests
     assert (first, second) == ("DynamoDB_20120810.DescribeEndpoints", "DynamoDB_20120810.PutItem")
     assert connection == same_connection
-
-
-def test_elsewhere_nothing_is_sent_before_it_is_needed(requests: list[tuple[str, tuple[str, int]]]) -> None:
-    OrderTable("orders")
-
-    assert requests == []
-
-
-def test_a_dynamodb_that_is_away_does_not_keep_a_function_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", f"http://127.0.0.1:{free_port()}")
-    monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
-
-    assert OrderTable("orders").name == "orders"

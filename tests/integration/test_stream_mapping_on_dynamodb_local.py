@@ -15,7 +15,7 @@ import boto3
 from botocore.config import Config
 
 from local.dynamodb import DynamoDBLocal
-from local.stream_mapping import FunctionError, MappingSettings, StreamMapping
+from local.stream_mapping import MappingSettings, StreamMapping
 
 PATIENCE_SECONDS = 20
 _numbers = itertools.count(1)
@@ -47,20 +47,16 @@ class Table:
 
 
 class Function:
-    """Remembers the images it got, in order; `fails` has the versions it cannot take."""
+    """Remembers the images it got, in order."""
 
-    def __init__(self, fails: set[int] | None = None) -> None:
-        self.fails = fails or set()
+    def __init__(self) -> None:
         self.images: list[tuple[str, int]] = []
         self._lock = threading.Lock()
 
     def __call__(self, event: dict[str, Any]) -> None:
         images = [record["dynamodb"]["NewImage"] for record in event["Records"]]
-        got = [(image["order_id"]["S"], int(image["version"]["N"])) for image in images]
-        if self.fails & {version for _, version in got}:
-            raise FunctionError("cannot take it")
         with self._lock:
-            self.images += got
+            self.images += [(image["order_id"]["S"], int(image["version"]["N"])) for image in images]
 
 
 def eventually(condition: Callable[[], object]) -> None:
@@ -123,18 +119,6 @@ def seconds_until_it_arrives(change: tuple[str, int], function: Function) -> flo
     started = time.monotonic()
     eventually(lambda: change in function.images)
     return time.monotonic() - started
-
-
-def test_a_poison_record_reaches_the_on_failure_destination_alone(dynamodb: DynamoDBLocal) -> None:
-    table, function = Table(dynamodb), Function(fails={2})
-    changes = [table.put(order_id, version) for version, order_id in enumerate("abcdef")]
-    settings = MappingSettings(bisect_batch_on_function_error=True, maximum_retry_attempts=0)
-
-    with mapping_of(table, function, settings) as failures:
-        eventually(lambda: failures and len(function.images) == len(changes) - 1)
-
-    assert sorted(function.images) == [change for change in changes if change[1] != 2]
-    assert [failure["DDBStreamBatchInfo"]["batchSize"] for failure in failures] == [1]
 
 
 def test_the_mapping_goes_on_where_it_was_when_dynamodb_local_is_killed_and_comes_back(tmp_path: Path) -> None:

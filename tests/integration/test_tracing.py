@@ -11,14 +11,12 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_xray_sdk import global_sdk_config
 from aws_xray_sdk.core import patch, xray_recorder
 from aws_xray_sdk.core.lambda_launcher import LambdaContext
-from botocore.config import Config
 
 from functions import create_order, process_payment
 from local.lambda_runtime import trace
-from local.ports import free_port
 from local.xray import XRay
 from shared.observability import tracer
-from shared.order import Order, Status
+from shared.order import Order
 from shared.order_table import OrderTable
 from shared.tracing import HEADER_VARIABLE
 from tests.builders import VALID, Context, Gateway, a_batch, a_request
@@ -120,18 +118,3 @@ def test_a_redelivery_adds_an_attempt_to_the_trace(xray: "XRayClient", orders: O
     ]
     assert sorted(attempt["annotations"]["status"] for attempt in attempts) == ["PENDING", "PROCESSED"]
     assert len({attempt["parent_id"] for attempt in attempts}) == 1
-
-
-def test_an_outage_of_xray_changes_nothing_for_payments(
-    orders: OrderTable, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    nowhere = f"http://127.0.0.1:{free_port()}"
-    config = Config(retries={"total_max_attempts": 1})
-    monkeypatch.setattr(process_payment, "xray", boto3.client("xray", endpoint_url=nowhere, config=config))
-    created = [create(orders) for _ in range(60)]
-
-    response = pay(created)
-
-    assert response == {"batchItemFailures": []}
-    assert {orders.get(order.order_id).status for order in created} == {Status.PROCESSED}
-    assert len(gateway.charges) == 60
