@@ -28,9 +28,10 @@ ALLOWED = {
 API_LOGS_ROLE = "ApiGatewayLogsRole"  # API Gateway's, with the one policy that it takes
 
 
-def test_the_template_passes_cfn_lint(compiled: Compiled) -> None:
+def test_the_templates_pass_cfn_lint(stages: dict[str, Compiled]) -> None:
     cfn_lint = str(Path(sys.executable).with_name("cfn-lint"))
-    command = [cfn_lint, "--ignore-checks", *ACCEPTED, "--template", str(compiled.template)]
+    templates = [str(compiled.template) for compiled in stages.values()]
+    command = [cfn_lint, "--ignore-checks", *ACCEPTED, "--template", *templates]
 
     linting = subprocess.run(command, capture_output=True, text=True, check=False)
 

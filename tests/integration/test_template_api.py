@@ -4,7 +4,6 @@ import json
 import re
 from http import HTTPStatus
 
-from local import service
 from shared.problem import REPEAT, SECURITY_HEADERS
 from tests.integration.compiled import Compiled
 
@@ -87,8 +86,9 @@ def test_a_deployment_of_the_api_has_what_it_answers_by_itself(compiled: Compile
     assert set(compiled.resources("AWS::ApiGateway::GatewayResponse")) <= set(deployment["DependsOn"])
 
 
-def test_access_logs_tell_neither_who_the_client_is_nor_what_it_sends() -> None:
-    logs = service.load("prod")["provider"]["logs"]["restApi"]
+def test_access_logs_tell_neither_who_the_client_is_nor_what_it_sends(stages: dict[str, Compiled]) -> None:
+    state = json.loads(stages["prod"].template.with_name("serverless-state.json").read_text())
+    logs = state["service"]["provider"]["logs"]["restApi"]
 
     assert not [source for source in json.loads(logs["format"]).values() if UNLOGGED.search(source)]
     assert (logs["executionLogging"], logs["fullExecutionData"]) == (False, False)
