@@ -1,7 +1,9 @@
 """Unit tests: no network, and a table in memory where one is needed."""
 
+import json
 from collections.abc import Iterator
 from io import StringIO
+from typing import Any
 
 import boto3
 import pytest
@@ -18,6 +20,11 @@ from tests.builders import Gateway, Table
 @pytest.fixture(autouse=True)
 def _no_network() -> None:
     disable_socket(allow_unix_socket=True)  # asyncio wakes itself over one
+
+
+def log_lines(log: StringIO) -> list[dict[str, Any]]:
+    """What was logged, line by line."""
+    return [json.loads(line) for line in log.getvalue().splitlines()]
 
 
 @pytest.fixture

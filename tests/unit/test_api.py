@@ -14,6 +14,7 @@ from shared.order import Order, idempotent_order_id
 from shared.order_table import OrderTable, TableUnavailable, UnreadableOrder, to_item
 from shared.tracing import HEADER_VARIABLE
 from tests.builders import VALID, Context, a_request, an_item, an_order
+from tests.unit.conftest import log_lines
 
 
 @pytest.fixture(autouse=True)
@@ -41,10 +42,6 @@ def post(body: object, **changes: object) -> Response:
 
 def get(order_id: object) -> Response:
     return Response(get_order.lambda_handler(a_request("GET", f"/orders/{order_id}"), Context()))
-
-
-def log_lines(log: StringIO) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in log.getvalue().splitlines()]
 
 
 def test_a_valid_order_is_created_pending() -> None:

@@ -1,6 +1,5 @@
 """What the handlers have in common: the context of their log lines, and their trace."""
 
-import json
 from io import StringIO
 from types import ModuleType
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 from functions import create_order, get_order, process_payment, recover_orders
 from shared.observability import logger, tracer
 from tests.builders import Context, Gateway, Table, a_batch, a_request, an_order
+from tests.unit.conftest import log_lines
 
 EVENTS: dict[ModuleType, dict[str, Any]] = {
     create_order: a_request("POST", "/orders", "{"),
@@ -60,6 +60,6 @@ def test_log_lines_have_the_id_of_the_request(function: ModuleType) -> None:
 def test_log_lines_of_a_payment_do_not_name_its_asyncio_task(log: StringIO) -> None:
     process_payment.lambda_handler(EVENTS[process_payment], Context())
 
-    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    lines = log_lines(log)
     assert "Order settled" in [line["message"] for line in lines]
     assert not any("taskName" in line for line in lines)

@@ -1,6 +1,5 @@
 """The orders table's calls to DynamoDB, which botocore's Stubber checks and answers."""
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -30,6 +29,7 @@ from shared.order_table import (
     to_item,
 )
 from tests.builders import an_order
+from tests.unit.conftest import log_lines
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -366,7 +366,7 @@ def test_an_item_that_is_not_an_order_is_logged_and_left_out(
     expect_read(dynamodb, stored, items)
 
     assert list(orders.read([order.order_id for order in stored])) == [stored[0], stored[2]]
-    [line] = map(json.loads, log.getvalue().splitlines())
+    [line] = log_lines(log)
     assert (line["level"], line["message"]) == ("ERROR", "The item is not a valid order")
     assert line["order_id"] == str(stored[1].order_id)
     assert line["reason"] == "created_at (datetime_from_date_parsing)"
@@ -471,6 +471,6 @@ def test_a_dynamodb_that_fails_does_not_keep_a_function_from_starting(
 
     OrderTable("orders", client)
 
-    [line] = map(json.loads, log.getvalue().splitlines())
+    [line] = log_lines(log)
     assert (line["level"], line["reason"]) == ("WARNING", "InternalServerError")
     assert line["message"] == "DynamoDB did not answer while the function started"

@@ -17,6 +17,7 @@ from shared.order import Order, Status
 from shared.order_table import TableUnavailable, TableUnreachable, UnreadableOrder
 from shared.payment import Receipt
 from tests.builders import Context, Gateway, Table, a_batch, a_record, an_order
+from tests.unit.conftest import log_lines
 
 # How often the writer tries a statement that DynamoDB throttles.
 TRIES = 5
@@ -34,10 +35,6 @@ def deliver_event(event: dict[str, Any]) -> list[str]:
 
 def statuses(table: Table, *orders: Order) -> list[Status]:
     return [table.stored[order.order_id].status for order in orders]
-
-
-def lines(log: StringIO) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in log.getvalue().splitlines()]
 
 
 def test_an_order_is_charged_its_total_in_its_currency_and_processed(table: Table, gateway: Gateway) -> None:
@@ -142,7 +139,7 @@ def test_a_fault_in_the_adapter_defers_its_order_without_quoting_it(
 
     assert deliver(order) == []
     assert statuses(table, order) == ["PENDING"]
-    failed, _ = lines(log)
+    failed, _ = log_lines(log)
     assert (failed["message"], failed["reason"]) == ("Payment failed", "KeyError")
     assert "card number" not in log.getvalue()
 
@@ -205,7 +202,7 @@ def test_a_record_that_is_not_an_order_fails_alone_and_is_logged(
 
     assert deliver_event(event) == ["2"]
     assert len(table.stored) == len(gateway.charges) == 2
-    [line] = [line for line in lines(log) if line["level"] == "ERROR"]
+    [line] = [line for line in log_lines(log) if line["level"] == "ERROR"]
     assert (line["message"], line["sequence_number"]) == ("The record is not a valid order", "2")
     assert line["reason"]
 
@@ -290,7 +287,7 @@ def test_an_outcome_that_stays_throttled_fails_its_record_alone(table: Table, lo
 
     assert deliver(*orders) == ["5"]
     assert len(table.stored) == 29
-    [line] = [line for line in lines(log) if line["level"] == "ERROR"]
+    [line] = [line for line in log_lines(log) if line["level"] == "ERROR"]
     assert (line["message"], line["order_id"]) == ("Outcome not recorded", str(orders[4].order_id))
     assert line["reason"] == "TableUnavailable: ThrottlingError"
 
@@ -342,7 +339,7 @@ def test_an_outcome_that_another_attempt_recorded_first_is_reported_as_it_is_sto
 
     assert deliver(order, other) == []
     assert len(gateway.charges) == 2
-    [line, _] = lines(log)
+    [line, _] = log_lines(log)
     assert (line["message"], line["status"]) == ("Another attempt was recorded before", "DECLINED")
     metrics = json.loads(capsys.readouterr().out)
     assert len(metrics["TimeToSettle"]) == 1
@@ -357,7 +354,7 @@ def test_an_outcome_that_another_attempt_recorded_alike_in_the_same_millisecond_
 
     assert deliver(order) == deliver(order) == []
     assert len(table.calls) == 2
-    assert [line["message"] for line in lines(log)] == ["Order settled", "Another attempt was recorded before"]
+    assert [line["message"] for line in log_lines(log)] == ["Order settled", "Another attempt was recorded before"]
 
 
 def test_an_outcome_whose_first_answer_got_lost_counts_as_ours(
@@ -373,7 +370,7 @@ def test_an_outcome_whose_first_answer_got_lost_counts_as_ours(
     monkeypatch.setattr(table, "record", answer_lost_once)
 
     assert deliver(an_order()) == []
-    assert lines(log)[0]["message"] == "Order settled"
+    assert log_lines(log)[0]["message"] == "Order settled"
     assert len(json.loads(capsys.readouterr().out)["TimeToSettle"]) == 1
 
 
@@ -421,7 +418,7 @@ def test_each_order_has_its_line_in_the_log_without_its_customer(gateway: Gatewa
 
     deliver(settled, deferred)
 
-    failed, *others = lines(log)
+    failed, *others = log_lines(log)
     assert (failed["message"], failed["reason"]) == ("Payment failed", "no answer")
     told = {line["order_id"]: (line["message"], line["status"], line["attempts"]) for line in others}
     assert told == {

@@ -18,7 +18,8 @@ from shared.order_table import OrderTable, TableUnavailable
 from shared.payment import Declined, Receipt
 from tests.builders import Context, Gateway, Table, an_order
 from tests.simulate.memory_dynamodb import MemoryDynamoDB
-from tests.unit.test_process_payment import LoopBoundGateway, lines
+from tests.unit.conftest import log_lines
+from tests.unit.test_process_payment import LoopBoundGateway
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -165,7 +166,9 @@ def test_a_run_that_takes_long_charges_nothing_once_the_deadline_has_passed(
     assert recover() == {"recovered": 0, "deferred": 1, "failed": 0}
     assert gateway.charges == []
     assert table.stored[order.order_id].due_at == order.created_at + DEADLINE + CLOSING
-    assert lines(log)[0]["reason"] == ("the deadline has passed; the provider is asked once more before the order ends")
+    assert log_lines(log)[0]["reason"] == (
+        "the deadline has passed; the provider is asked once more before the order ends"
+    )
 
 
 def test_an_order_that_the_stream_settled_meanwhile_is_left_alone(table: RecoverableTable, gateway: Gateway) -> None:
@@ -204,7 +207,7 @@ def test_what_is_not_recorded_is_counted_as_failed_and_logged(table: Recoverable
     table.outages = [RuntimeError("AccessDenied")]
 
     assert recover() == {"recovered": 0, "deferred": 0, "failed": 1}
-    [line] = lines(log)
+    [line] = log_lines(log)
     assert (line["message"], line["order_id"]) == ("Outcome not recorded", str(order.order_id))
 
 

@@ -25,6 +25,7 @@ from shared.order_table import OrderTable, OutcomeRefused, TableUnavailable, to_
 from shared.outcome_writer import TRIES
 from shared.tracing import PaymentSegment, TraceHeader
 from tests.builders import VALID, Context, Gateway, Table, XRay, a_batch, a_record, a_request, an_order
+from tests.unit.conftest import log_lines
 
 ROOT = "1-5759e988-bd862e3fe1be46a994272793"
 PARENT = "53995c3f42cd8ad8"
@@ -397,9 +398,7 @@ def test_the_orders_of_a_batch_never_mix_and_go_fifty_to_a_call(xray: XRay, log:
 
 def undelivered(log: StringIO) -> dict[str, Any]:
     """The log line about traces that were not delivered."""
-    [line] = [
-        line for line in map(json.loads, log.getvalue().splitlines()) if line["message"] == "Traces not delivered"
-    ]
+    [line] = [line for line in log_lines(log) if line["message"] == "Traces not delivered"]
     assert line["level"] == "WARNING"
     return {name: line[name] for name in ("segments", "reason")}
 
