@@ -142,11 +142,3 @@ def test_the_time_counts_from_the_first_outcome_that_is_expected(monkeypatch: py
         writer.close()
 
     asyncio.run(run())
-
-
-def test_the_threads_end_with_the_writer() -> None:
-    before = threading.active_count()
-
-    record(Table(), an_outcome())
-
-    assert threading.active_count() == before

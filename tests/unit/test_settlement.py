@@ -1,7 +1,6 @@
 """What a settlement gives back to its function."""
 
 import asyncio
-import threading
 
 import pytest
 
@@ -32,11 +31,3 @@ def test_an_order_is_returned_as_it_is_stored() -> None:
 def test_the_error_of_an_outcome_that_is_not_recorded_is_raised() -> None:
     with pytest.raises(OutcomeRefused, match="AccessDenied"):
         settle(Table(outages=[OutcomeRefused("AccessDenied")]), an_order())
-
-
-def test_a_settlement_that_is_closed_leaves_no_threads() -> None:
-    before = threading.active_count()
-
-    settle(Table(), an_order())
-
-    assert threading.active_count() == before
