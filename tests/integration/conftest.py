@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from functions import create_order, get_order, process_payment
+from functions import create_order, get_order, process_payment, recover_orders
 from local import service
 from local.dynamodb import DynamoDBLocal
 from local.stream_mapping import MappingSettings, StreamMapping
 from shared.order_table import OrderTable
-from tests.builders import Context
+from tests.builders import Context, Gateway
 from tests.integration.compiled import STAGES, Compiled, compiled_stage
 
 if TYPE_CHECKING:
@@ -65,9 +65,18 @@ def orders(client: "DynamoDBClient", resolved_service: dict[str, Any], monkeypat
     name = f"orders-{next(_numbers)}"
     client.create_table(**service.orders_table_definition(resolved_service) | {"TableName": name})
     table = OrderTable(name, client)
-    for function in (create_order, get_order, process_payment):
+    for function in (create_order, get_order, process_payment, recover_orders):
         monkeypatch.setattr(function, "orders", table)
     return table
+
+
+@pytest.fixture
+def gateway(monkeypatch: pytest.MonkeyPatch) -> Gateway:
+    """The payment gateway that the functions ask."""
+    gateway = Gateway()
+    for function in (process_payment, recover_orders):
+        monkeypatch.setattr(function, "gateway", gateway)
+    return gateway
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import os
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 
 from local.functions import Functions
 from local.lambda_runtime import HEADER_VARIABLE, MOST_AT_WORK, WARM_UP
+from tests.waiting import eventually
 
 LIMIT_SECONDS = 30
 TIMEOUT_SECONDS = 1
@@ -52,14 +52,6 @@ def work(event, context):
 """
 
 Ask = Callable[..., dict[str, Any]]
-
-
-def until(is_so: Callable[[], bool]) -> None:
-    """What is printed comes by another way than the answer, so maybe a little later."""
-    deadline = time.monotonic() + LIMIT_SECONDS
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -147,7 +139,7 @@ def test_a_function_has_its_environment_its_timeout_and_a_trace(
     assert (segment["name"], segment["origin"]) == ("the-show", "AWS::Lambda::Function")
     assert segment["start_time"] <= segment["end_time"]
     assert "fault" not in segment
-    until(lambda: "a line" in lines)
+    eventually(lambda: "a line" in lines)
 
 
 def test_an_instance_keeps_its_process_and_traces_each_invocation(instance: Callable[[str], Ask]) -> None:
@@ -174,7 +166,7 @@ def test_a_handler_that_fails_is_answered_its_error_and_its_segment_is_a_fault(
 
     assert answer == {"errorType": "ValueError", "errorMessage": "no"}
     assert json.loads(daemon.recv(65_535).decode().partition("\n")[2])["fault"] is True
-    until(lambda: "ValueError: no" in lines)
+    eventually(lambda: "ValueError: no" in lines)
 
 
 def test_a_function_that_cannot_be_imported_is_answered_the_reason(folder: Path, instance: Callable[..., Ask]) -> None:
@@ -201,7 +193,7 @@ def test_a_line_stays_whole_however_many_instances_print(instance: Callable[[str
     with ThreadPoolExecutor(len(asks)) as clients:
         list(clients.map(lambda ask: ask({}), asks))
 
-    until(lambda: sum(line.count("a whole line") for line in lines) == 8 * 5_000)
+    eventually(lambda: sum(line.count("a whole line") for line in lines) == 8 * 5_000)
     assert lines.count("a whole line") == 8 * 5_000
 
 

@@ -1,38 +1,18 @@
 """The order's way: created, announced by the table's own stream, paid for, settled; and what may go wrong on it."""
 
 import json
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
-from functions import create_order, get_order, process_payment
+from functions import create_order, get_order
 from shared.order import NewOrder, Order, Status, idempotent_order_id
 from shared.order_table import OrderTable, to_item
 from tests.builders import VALID, Context, Gateway, a_request, an_order
 from tests.integration.conftest import Connect
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-DEADLINE_SECONDS = 20
-
-
-@pytest.fixture
-def gateway(monkeypatch: pytest.MonkeyPatch) -> Gateway:
-    gateway = Gateway()
-    monkeypatch.setattr(process_payment, "gateway", gateway)
-    return gateway
-
-
-def eventually(condition: Callable[[], object]) -> None:
-    """Wait until a condition holds."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come to hold"
-        time.sleep(0.02)
 
 
 def post() -> dict[str, Any]:

@@ -18,13 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 
-@pytest.fixture(autouse=True)
-def gateway(monkeypatch: pytest.MonkeyPatch, orders: OrderTable) -> Gateway:
-    gateway = Gateway()
-    for function in (process_payment, recover_orders):
-        monkeypatch.setattr(function, "gateway", gateway)
-    monkeypatch.setattr(recover_orders, "orders", orders)
-    return gateway
+pytestmark = pytest.mark.usefixtures("gateway")
 
 
 def an_old_order(minutes: float = 10, *, sampled: bool | None = None) -> Order:

@@ -4,7 +4,7 @@ import itertools
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from operator import itemgetter
@@ -16,6 +16,7 @@ from botocore.config import Config
 
 from local.dynamodb import DynamoDBLocal
 from local.stream_mapping import MappingSettings, StreamMapping
+from tests.waiting import eventually
 
 PATIENCE_SECONDS = 20
 _numbers = itertools.count(1)
@@ -57,13 +58,6 @@ class Function:
         images = [record["dynamodb"]["NewImage"] for record in event["Records"]]
         with self._lock:
             self.images += [(image["order_id"]["S"], int(image["version"]["N"])) for image in images]
-
-
-def eventually(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @contextmanager
