@@ -7,12 +7,13 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
-from tests.e2e.conftest import Service
+if TYPE_CHECKING:
+    from tests.e2e.conftest import Service
 
 COMMANDS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "microsoft-edge")
 APPLICATIONS = ("Google Chrome", "Chromium", "Microsoft Edge")
@@ -44,10 +45,8 @@ def open_browser() -> Iterator[Browser]:
 class Window:
     """A window with the order page."""
 
-    def __init__(
-        self, browser: Browser, service: Service, *, width: int = 1400, scheme: Literal["light", "dark"] = "light"
-    ) -> None:
-        context = browser.new_context(viewport={"width": width, "height": 1000}, color_scheme=scheme)
+    def __init__(self, browser: Browser, service: "Service") -> None:
+        context = browser.new_context(viewport={"width": 1400, "height": 1000}, color_scheme="light")
         context.set_default_timeout(SETTLE_MS)
         self.page: Page = context.new_page()
         self.problems: list[str] = []  # errors of our scripts, and what the content security policy stopped

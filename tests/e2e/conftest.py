@@ -5,21 +5,30 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import boto3
 import pytest
+import requests
+from playwright.sync_api import Browser
 
 from local.ports import free_port
+from tests.builders import VALID, an_item
+from tests.e2e.browser import open_browser
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 ROOT = Path(__file__).parents[2]
+ORDERS_TABLE = "order-processor-dev-orders"
 READY_SECONDS = 120
+ANSWER_SECONDS = 60
+SETTLE_SECONDS = 120
 END_SECONDS = 20
 
 
@@ -41,6 +50,7 @@ class Service:
         options = [*(word for name, port in ports.items() for word in (name, str(port))), *more_options]
         self.page_port, self.port, self.lambda_port, self.dynamodb_port, self.xray_port = map(str, ports.values())
         self.base_url = f"http://127.0.0.1:{self.port}"
+        self.orders_url = f"{self.base_url}/orders"
         self.page_url = f"http://127.0.0.1:{self.page_port}/"
         self.lines: list[str] = []
         self.greeting: list[str] = []
@@ -62,9 +72,34 @@ class Service:
         assert self._is_ready.wait(READY_SECONDS), f"not ready in {READY_SECONDS} s: {self.lines}"
         assert self.process.poll() is None, self.lines
 
+    def create(self, total: str = "699.80") -> str:
+        """Create an order of one article at a price; returns the order's id."""
+        body = {**VALID, "items": [an_item(quantity=1, unit_price=total)]}
+        created = requests.post(self.orders_url, json=body, timeout=ANSWER_SECONDS)
+        assert created.status_code == 201, created.text
+        return str(created.json()["order_id"])
+
+    def order(self, order_id: str) -> dict[str, Any]:
+        """Return an order, as the API shows it."""
+        return dict(requests.get(f"{self.orders_url}/{order_id}", timeout=ANSWER_SECONDS).json())
+
+    def settled(self, order_id: str) -> dict[str, Any]:
+        """Wait until an order is no longer PENDING, and return it."""
+        try:
+            eventually(lambda: self.order(order_id)["status"] != "PENDING", SETTLE_SECONDS)
+        except AssertionError as error:
+            error.add_note(f"{self.order(order_id)}: {self.lines[-20:]}")
+            raise
+        return self.order(order_id)
+
+    @cached_property
     def dynamodb(self) -> "DynamoDBClient":
-        """Return a client of its DynamoDB Local."""
+        """A client of its DynamoDB Local."""
         return boto3.client("dynamodb", endpoint_url=f"http://127.0.0.1:{self.dynamodb_port}")
+
+    def store(self, item: Mapping[str, Any]) -> None:
+        """Put an item into its orders table, past the API."""
+        self.dynamodb.put_item(TableName=ORDERS_TABLE, Item=item)
 
     def family(self) -> dict[int, str]:
         """The processes that it started, and theirs."""
@@ -113,6 +148,19 @@ def npm_start(*options: str) -> Iterator[Service]:
     assert left == []
 
 
+@pytest.fixture(scope="session")
+def service() -> Iterator[Service]:
+    """The service that the tests of this folder share."""
+    with npm_start() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")  # and not longer: as long as Playwright runs, this thread can run no other event loop
+def browser() -> Iterator[Browser]:
+    with open_browser() as running:
+        yield running
+
+
 @pytest.fixture
 def _without_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     """An environment in which AWS finds no credentials."""
@@ -121,10 +169,3 @@ def _without_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         monkeypatch.setenv(name, os.devnull)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-
-
-@pytest.fixture(scope="session")
-def service() -> Iterator[Service]:
-    """The service that the tests of this folder share."""
-    with npm_start() as running:
-        yield running

@@ -2,7 +2,10 @@
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import batched
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -10,16 +13,8 @@ from playwright.sync_api import Browser, expect
 
 from shared.order_table import to_item
 from tests.builders import an_order
-from tests.e2e.browser import SETTLE_MS, Window, open_browser
-from tests.e2e.conftest import Service
-
-ORDERS = "order-processor-dev-orders"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with open_browser() as running:
-        yield running
+from tests.e2e.browser import SETTLE_MS, Window
+from tests.e2e.conftest import ORDERS_TABLE, Service
 
 
 @pytest.fixture
@@ -32,13 +27,30 @@ def window(browser: Browser, service: Service) -> Iterator[Window]:
     window.page.context.close()
 
 
-def test_an_order_becomes_processed_and_shows_its_trace_logs_and_request(
-    window: Window, pytestconfig: pytest.Config, tmp_path: Path
-) -> None:
-    for preset in ("Declined", "Gateway down"):  # they are for the picture
-        window.place(preset)
+@pytest.fixture
+def picture(pytestconfig: pytest.Config) -> Path:
+    """Where to save the README's picture, if it is wanted."""
+    path: Path | None = pytestconfig.getoption("picture")
+    return path or pytest.skip("without --picture")
+
+
+def test_the_picture_of_the_readme_shows_one_order_of_each_outcome(picture: Path, window: Window) -> None:
+    for preset in ("Declined", "Gateway down", "Usual"):
+        order_id = window.place(preset)
+    window.row(order_id).click()
+    expect(window.page.locator("#order .waterfall")).to_contain_text("payment gateway", timeout=SETTLE_MS)
+    window.page.wait_for_timeout(2_000)  # the other two come to their end, too
+    window.page.set_viewport_size({"width": 1400, "height": window.page.evaluate("document.body.scrollHeight")})
+
+    window.page.screenshot(path=picture)
+
+    assert picture.stat().st_size > 0
+
+
+def test_an_order_becomes_processed_and_shows_its_trace_logs_and_request(window: Window) -> None:
     order_id = window.place("Usual")
     window.sees_row(order_id, "PROCESSED")
+
     window.row(order_id).click()
 
     order = window.page.locator("#order")
@@ -49,10 +61,6 @@ def test_an_order_becomes_processed_and_shows_its_trace_logs_and_request(
     expect(order.get_by_label("Logs", exact=True)).to_contain_text("createOrder")
     expect(order.get_by_label("Its request")).to_contain_text("curl -i http://127.0.0.1:")
     expect(window.page.locator("#stream")).to_contain_text("recorded")
-    window.page.get_by_label("Search").fill("")
-    window.page.wait_for_timeout(2_000)  # the other two come to their end, too
-    window.page.set_viewport_size({"width": 1400, "height": window.page.evaluate("document.body.scrollHeight")})
-    window.page.screenshot(path=pytestconfig.getoption("picture") or tmp_path / "order-page.png")
 
 
 def test_a_declined_order_shows_why(window: Window) -> None:
@@ -131,7 +139,7 @@ def test_a_paused_mapping_delivers_nothing_until_it_is_resumed(window: Window) -
     window.press("Pause")
     window.sees(".fault", "Stream mapping paused")
     order_id = window.place("Usual")
-    window.page.wait_for_timeout(4_000)  # longer than a payment takes
+    window.page.wait_for_timeout(3_000)  # longer than a payment takes
     window.sees_row(order_id, "PENDING")
     window.press("Resume")
 
@@ -171,11 +179,11 @@ def test_an_order_that_was_charged_twice_or_lost_is_seen(window: Window, service
     lost = an_order()
     item = to_item(lost)
     del item["pending_bucket"]
-    service.dynamodb().put_item(TableName=ORDERS, Item=item)
+    service.store(item)
 
     window.sees("#promise", re.compile("≠ .* 1 lost"))
     expect(window.page.locator("#promise")).to_have_class("fails")
-    service.dynamodb().put_item(TableName=ORDERS, Item=to_item(lost.processed("payment-1")))
+    service.store(to_item(lost.processed("payment-1")))
     expect(window.page.locator("#promise")).to_have_class("holds", timeout=SETTLE_MS)
 
 
@@ -214,7 +222,7 @@ def test_a_lost_connection_comes_back_with_what_happened_meanwhile(window: Windo
     window.page.reload()
     window.sees("#connection", "Trying to connect …")
     stored = an_order().processed("payment-1")
-    service.dynamodb().put_item(TableName=ORDERS, Item=to_item(stored))
+    service.store(to_item(stored))
     window.page.unroute("**/events?*")
 
     window.sees("#connection", "Live")
@@ -224,9 +232,10 @@ def test_a_lost_connection_comes_back_with_what_happened_meanwhile(window: Windo
 
 def test_ten_thousand_orders_stay_smooth(window: Window, service: Service) -> None:
     template = to_item(an_order().processed("payment-1"))
-    puts = [{"PutRequest": {"Item": {**template, "order_id": {"S": str(uuid4())}}}} for _ in range(10_000)]
-    for start in range(0, len(puts), 25):
-        service.dynamodb().batch_write_item(RequestItems={ORDERS: puts[start : start + 25]})  # type: ignore[dict-item]
+    puts: Any = ({"PutRequest": {"Item": {**template, "order_id": {"S": str(uuid4())}}}} for _ in range(10_000))
+    calls = [{ORDERS_TABLE: list(call)} for call in batched(puts, 25, strict=True)]
+    with ThreadPoolExecutor(8) as writers:
+        list(writers.map(lambda call: service.dynamodb.batch_write_item(RequestItems=call), calls))
     window.sees("#shown", re.compile(r"^1\d{4} of 1\d{4}$"))
 
     slowest = window.page.evaluate(
