@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -16,6 +16,7 @@ import pytest
 import requests
 from playwright.sync_api import Browser
 
+from local import service as serverless_yml
 from local.ports import free_port
 from tests.builders import VALID, an_item
 from tests.e2e.browser import open_browser
@@ -30,6 +31,8 @@ READY_SECONDS = 120
 ANSWER_SECONDS = 60
 SETTLE_SECONDS = 120
 END_SECONDS = 20
+
+_load_once = cache(serverless_yml.load)
 
 
 def processes() -> dict[int, tuple[int, str]]:
@@ -161,11 +164,7 @@ def browser() -> Iterator[Browser]:
         yield running
 
 
-@pytest.fixture
-def _without_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An environment in which AWS finds no credentials."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.delenv(name)
-    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-        monkeypatch.setenv(name, os.devnull)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+@pytest.fixture(autouse=True)
+def _serverless_yml_is_resolved_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the commands share what the Serverless Framework takes seconds for."""
+    monkeypatch.setattr(serverless_yml, "load", _load_once)

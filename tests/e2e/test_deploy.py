@@ -1,19 +1,19 @@
 """The service as the README has it deployed and removed, on an emulator of AWS."""
 
 import json
-import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+import boto3
 import pytest
 import requests
 
-from local.service import ROOT
 from local.xray import XRay
 from shared.order_table import to_item
 from tests.builders import VALID, an_order
+from tests.e2e.command import run
 from tests.e2e.deployment import (
     NAME,
     PARAMETERS,
@@ -27,6 +27,7 @@ from tests.e2e.deployment import (
     settled,
 )
 from tests.e2e.emulator import Emulator
+from tools import smoke, trace
 from tools.deployed_api import find_api
 
 pytestmark = pytest.mark.skipif(
@@ -34,7 +35,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 PROBLEM = "application/problem+json"
-TOOL_SECONDS = 60
+UNKNOWN = "0b5c0a4e-8f64-4b6e-9f34-3a6f5a1a9c55"
 
 TABLE = {"TableName": f"{NAME}-orders"}
 KEY = {"order_id": {"S": "none"}}
@@ -96,6 +97,14 @@ def key(emulator: Emulator, printed: str) -> str:  # noqa: ARG001  # deploys the
     return npm_run(emulator, "key", "--stage", "dev").strip()
 
 
+@pytest.fixture
+def _its_aws(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the commands that run in this process take the emulator for AWS."""
+    for name, value in emulator.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+
+
 @pytest.fixture(scope="module")
 def client(key: str) -> Iterator[requests.Session]:
     with requests.Session() as session:
@@ -119,45 +128,40 @@ def test_the_smoke_check_passes(emulator: Emulator, xray: XRay, orders_url: str)
     assert all(line.endswith(" s") for line in steps)
 
 
-def test_the_smoke_check_fails_with_the_reason(emulator: Emulator, orders_url: str) -> None:
+@pytest.mark.usefixtures("_its_aws")
+def test_the_smoke_check_fails_with_the_reason(orders_url: str) -> None:
     url = orders_url.removesuffix("/dev/_user_request_/orders")
 
-    failed = run_tool(emulator, "tools.smoke", "--stage", "dev", "--url", url)
+    failed = run(smoke.main, "--stage", "dev", "--url", url)
 
-    assert failed.returncode == 1
+    assert failed.code == 1
     assert failed.stdout.splitlines()[-1] == "✘ An order is registered"
     assert failed.stderr.startswith(f"POST {url}/orders was answered 403, not 201: ")
 
 
-def test_the_smoke_check_of_a_stage_that_is_not_deployed_is_one_line(emulator: Emulator) -> None:
-    failed = run_tool(emulator, "tools.smoke", "--stage", "dev", "--region", "eu-west-1")
+@pytest.mark.usefixtures("_its_aws")
+def test_the_smoke_check_of_a_stage_that_is_not_deployed_is_one_line() -> None:
+    failed = run(smoke.main, "--stage", "dev", "--region", "eu-west-1")
 
-    assert failed.returncode == 1
+    assert failed.code == 1
     assert failed.stderr == (
         "Stage dev is not deployed in eu-west-1: there is no stack order-processor-dev with an API.\n"
     )
 
 
-def test_the_address_of_the_api_is_that_of_the_stack(
-    emulator: Emulator, orders_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in emulator.environment().items():
-        monkeypatch.setenv(name, value)
-
+@pytest.mark.usefixtures("_its_aws")
+def test_the_address_of_the_api_is_that_of_the_stack(orders_url: str) -> None:
     api = find_api("dev", None)
 
     assert api.url == f"https://{orders_url.split('/')[4]}.execute-api.us-east-1.amazonaws.com/dev"
 
 
-@pytest.mark.usefixtures("orders_url")
-@pytest.mark.parametrize(
-    "command", [["tools.recover"], ["tools.trace", "0b5c0a4e-8f64-4b6e-9f34-3a6f5a1a9c55"]], ids=["recover", "trace"]
-)
-def test_a_command_asks_in_the_region_that_it_is_given(emulator: Emulator, command: list[str]) -> None:
-    here = run_tool(emulator, *command, "--stage", "dev")
-    elsewhere = run_tool(emulator, *command, "--stage", "dev", "--region", "eu-west-1")
+@pytest.mark.usefixtures("_its_aws", "orders_url")
+def test_a_trace_is_looked_for_in_the_region_that_is_given() -> None:
+    here = run(trace.main, UNKNOWN, "--stage", "dev")
+    elsewhere = run(trace.main, UNKNOWN, "--stage", "dev", "--region", "eu-west-1")
 
-    assert "ResourceNotFoundException" not in here.stderr
+    assert here.stderr == f"There is no order {UNKNOWN} in stage dev.\n"
     assert "ResourceNotFoundException" in elsewhere.stderr
 
 
@@ -179,13 +183,13 @@ def test_a_bad_order_is_refused(client: requests.Session, orders_url: str) -> No
 
 
 def test_an_unknown_order_is_not_found(client: requests.Session, orders_url: str) -> None:
-    unknown = client.get(f"{orders_url}/0b5c0a4e-8f64-4b6e-9f34-3a6f5a1a9c55", timeout=30)
+    unknown = client.get(f"{orders_url}/{UNKNOWN}", timeout=30)
 
     assert (unknown.status_code, unknown.headers["Content-Type"]) == (404, PROBLEM)
 
 
 @pytest.mark.parametrize("headers", [{}, {"x-api-key": "guessed"}])
-@pytest.mark.parametrize("path", ["", "/0b5c0a4e-8f64-4b6e-9f34-3a6f5a1a9c55"])
+@pytest.mark.parametrize("path", ["", f"/{UNKNOWN}"])
 def test_nobody_gets_in_without_the_key(orders_url: str, path: str, headers: dict[str, str]) -> None:
     refused = requests.get(orders_url + path, headers=headers, timeout=30)
 
@@ -258,16 +262,3 @@ def test_remove_leaves_nothing_behind_but_the_role_of_access_logs(emulator: Emul
     left = {kind: items for kind, items in inventory(emulator).items() if items}
     assert left.keys() == {"roles"}
     assert ["ApiGatewayLogsRole" in role["RoleName"] for role in left["roles"]] == [True]
-
-
-def run_tool(emulator: Emulator, *command: str) -> subprocess.CompletedProcess[str]:
-    environment = emulator.environment()
-    return subprocess.run(
-        [sys.executable, "-m", *command],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=TOOL_SECONDS,
-        check=False,
-    )

@@ -7,10 +7,9 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,12 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 
+from local.ports import free_port
+from local.start import PORTS, main
 from tests.builders import VALID
+from tests.e2e.command import run
 from tests.e2e.conftest import ROOT, Service, npm_start
+from tests.waiting import eventually
 
 SETUP = "local/setup.mjs"
 LIMIT_SECONDS = 60
@@ -65,7 +68,7 @@ def test_the_last_thing_it_says_is_a_command_that_creates_an_order(service: Serv
     assert '"status":"PENDING"' in created.stdout
     order_id = re.search(r'"order_id":"([^"]+)"', created.stdout)[1]  # type: ignore[index]
     line = re.compile(rf"\d\d:\d\d:\d\d createOrder +{order_id} Order created")
-    until(lambda: any(line.fullmatch(printed) for printed in service.lines))
+    eventually(lambda: any(line.fullmatch(printed) for printed in service.lines))
 
 
 def test_fifty_first_requests_at_once_are_all_created_and_ctrl_c_amid_their_payments_leaves_no_process() -> None:
@@ -87,7 +90,7 @@ def test_fifty_first_requests_at_once_are_all_created_and_ctrl_c_amid_their_paym
         assert {answer.status_code for answer in answers} <= {200, 201}  # 200: stored by a try that got no answer
         assert len({answer.json()["order_id"] for answer in answers}) == 50
         created = {answer.json()["order_id"] for answer in answers if answer.status_code == 201}
-        until(lambda: created == {entry["order_id"] for entry in logged(own) if entry["message"] == "Order created"})
+        eventually(lambda: created == {line["order_id"] for line in logged(own) if line["message"] == "Order created"})
         client.post(f"{own.base_url}/orders", json=VALID, timeout=LIMIT_SECONDS)
         assert own.end(signal.SIGINT) == []
     assert own.lines[-1] == "Ended, and all that was started with it."
@@ -102,22 +105,15 @@ def logged(own: Service) -> list[dict[str, Any]]:
     return [entry for entry in entries if "message" in entry]
 
 
-def until(is_so: Callable[[], bool]) -> None:
-    """A function's line reaches the terminal a little later than its answer its client."""
-    deadline = time.monotonic() + LIMIT_SECONDS
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-@pytest.mark.parametrize("option", ["--page-port", "--port", "--lambda-port", "--dynamodb-port", "--xray-port"])
+@pytest.mark.parametrize("option", PORTS)
 def test_a_port_in_use_is_named_before_anything_starts(option: str) -> None:
+    ports = {name: free_port() for name in PORTS}
     with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+        port = ports[option] = server.getsockname()[1]
 
-        refused = start(ROOT, "python", "-m", "local.start", option, str(port))
+        refused = run(main, *chain.from_iterable(ports.items()))
 
-    assert refused.returncode == 1
+    assert refused.code == 1
     assert refused.stdout == ""
     assert refused.stderr.startswith(f"Port {port} is in use: ")
     assert refused.stderr.endswith(f"`npm start -- {option} PORT`.\n")

@@ -1,0 +1,136 @@
+"""`npm run smoke` and `npm run trace` on the local run: an order has one trace, from its POST to its payment."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import pytest
+
+from local.ports import free_port
+from tests.builders import VALID
+from tests.e2e.command import Ended, run
+from tests.e2e.conftest import ORDERS_TABLE, Service
+from tests.waiting import eventually
+from tests.xray_documents import all_of, validated
+from tools import smoke, trace
+
+
+def trace_of(service: Service, order_id: object, *options: object) -> Ended:
+    return run(trace.main, order_id, "--port", service.port, "--xray-port", service.xray_port, *options)
+
+
+@pytest.fixture(scope="module")
+def order_id(service: Service) -> str:
+    return service.create()
+
+
+@pytest.fixture(scope="module")
+def parts(service: Service, order_id: str) -> list[dict[str, Any]]:
+    """Every segment and subsegment of the order's complete trace."""
+    printed = trace_of(service, order_id, "--json")
+    assert printed.code == 0, printed.stderr
+    return [part for document in json.loads(printed.stdout) for part in all_of(validated(json.dumps(document)))]
+
+
+def test_the_trace_holds_the_work_of_both_functions(order_id: str, parts: list[dict[str, Any]]) -> None:
+    named = {part["name"]: part for part in parts}
+
+    assert {part["trace_id"] for part in parts if "trace_id" in part} == {named["## lambda_handler"]["trace_id"]}
+    assert {"order-processor-dev-createOrder", "order-processor-dev-payment"} <= named.keys()
+    assert named["order-processor-dev-payment"]["parent_id"] == named["## lambda_handler"]["id"]
+    assert named["dynamodb"]["aws"]["operation"] == "PutItem"
+    assert named["dynamodb"]["aws"]["table_name"] == ORDERS_TABLE
+    assert named["## lambda_handler"]["annotations"]["order_id"] == order_id
+    assert named["order-processor-dev-payment"]["annotations"] == {"order_id": order_id, "status": "PROCESSED"}
+
+
+def test_the_payment_takes_the_configured_delay(parts: list[dict[str, Any]]) -> None:
+    [payment] = [part for part in parts if part["name"] == "payment gateway"]
+
+    assert payment["end_time"] - payment["start_time"] == pytest.approx(2, abs=0.5)
+
+
+def test_no_personal_data_is_in_the_trace(parts: list[dict[str, Any]]) -> None:
+    assert VALID["customer_id"] not in json.dumps(parts)
+    assert VALID["items"][0]["sku"] not in json.dumps(parts)
+
+
+def test_the_waterfall_is_drawn_and_written(service: Service, order_id: str, tmp_path: Path) -> None:
+    picture = tmp_path / "trace.svg"
+
+    drawn = trace_of(service, order_id, "--svg", picture)
+
+    assert drawn.code == 0, drawn.stderr
+    assert drawn.stdout.startswith(f"Order {order_id} · PROCESSED")
+    assert "payment gateway" in drawn.stdout
+    assert "end to end" in drawn.stdout
+    assert picture.read_text().startswith("<svg")
+    assert "payment&#160;gateway" in picture.read_text()
+
+
+def test_a_payment_that_failed_is_drawn_as_far_as_it_came(service: Service) -> None:
+    order_id = service.create(total="503.00")
+    eventually(lambda: "attempts" in service.order(order_id))
+
+    drawn = trace_of(service, order_id, "--wait", "1")
+
+    assert drawn.code == 0, drawn.stderr
+    assert "Not complete after 1 s: the order is PENDING." in drawn.stderr
+    assert "payment gateway" in drawn.stdout
+
+
+def test_the_trace_of_an_unknown_order_is_one_line(service: Service) -> None:
+    order_id = uuid4()
+
+    failed = trace_of(service, order_id)
+
+    assert (failed.code, failed.stdout) == (1, "")
+    assert failed.stderr.strip() == f"There is no order {order_id} in the local run on port {service.port}."
+
+
+def test_missing_credentials_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # which keeps the credentials it had
+
+    failed = run(trace.main, uuid4(), "--stage", "dev")
+
+    assert failed == Ended(
+        1, "", "AWS has no credentials of yours: set them with `aws configure`, or in the environment.\n"
+    )
+
+
+def test_every_step_of_the_smoke_check_passes(service: Service) -> None:
+    done = run(smoke.main, "--port", service.port, "--xray-port", service.xray_port)
+
+    assert done.code == 0, done
+    assert [line[0] for line in done.stdout.splitlines() if line[0] in "✔✘"] == ["✔"] * 6
+
+
+def test_a_step_that_fails_ends_the_smoke_check_with_the_reason(service: Service) -> None:
+    failed = run(smoke.main, "--port", service.port, "--xray-port", free_port())
+
+    assert failed.code == 1
+    assert failed.stdout.splitlines()[-1] == "✘ Its trace is complete"
+    assert failed.stderr.startswith("Could not connect to the endpoint URL: ")
+
+
+@pytest.mark.parametrize(
+    ("main", "arguments", "printed"),
+    [(smoke.main, (), "✘ The API is found\n"), (trace.main, (uuid4(),), "")],
+    ids=["smoke", "trace"],
+)
+def test_no_local_run_is_one_line(main: Any, arguments: tuple[object, ...], printed: str) -> None:  # noqa: ANN401
+    port = free_port()
+
+    failed = run(main, *arguments, "--port", port)
+
+    assert failed == Ended(
+        1, printed, f"No local run answers on port {port}: start it with `npm start`, or name a --stage.\n"
+    )
