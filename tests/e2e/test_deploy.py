@@ -247,9 +247,9 @@ def test_an_order_that_the_stream_did_not_deliver_is_recovered(
     overdue = order.model_copy(update={"created_at": order.created_at - timedelta(minutes=10)})
     emulator.client("dynamodb").put_item(**TABLE, Item=to_item(overdue))
 
-    answer = functions.invoke(FunctionName=f"{NAME}-recoverOrders", Payload="{}")
+    printed = npm_run(emulator, "recover", "--stage", "dev")
 
-    assert json.load(answer["Payload"]) == {"recovered": 1, "deferred": 0, "failed": 0}, emulator.log()
+    assert json.loads(printed) == {"recovered": 1, "deferred": 0, "failed": 0}, printed + emulator.log()
     assert settled(client, f"{orders_url}/{order.order_id}")["status"] == "PROCESSED"
 
 
