@@ -33,3 +33,8 @@ settings.load_profile("no-deadline")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--picture", type=Path, metavar="FILE", help="save the README's picture of the order page")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("picture"):
+        items[:] = [item for item in items if "_picture_" not in item.name]

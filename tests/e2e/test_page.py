@@ -27,14 +27,8 @@ def window(browser: Browser, service: Service) -> Iterator[Window]:
     window.page.context.close()
 
 
-@pytest.fixture
-def picture(pytestconfig: pytest.Config) -> Path:
-    """Where to save the README's picture, if it is wanted."""
-    path: Path | None = pytestconfig.getoption("picture")
-    return path or pytest.skip("without --picture")
-
-
-def test_the_picture_of_the_readme_shows_one_order_of_each_outcome(picture: Path, window: Window) -> None:
+def test_the_picture_of_the_readme_shows_one_order_of_each_outcome(pytestconfig: pytest.Config, window: Window) -> None:
+    picture: Path = pytestconfig.getoption("picture")
     for preset in ("Declined", "Gateway down", "Usual"):
         order_id = window.place(preset)
     window.row(order_id).click()

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tools.package import package
+from tools.package import THIS_MACHINE, package
 
-STAGES = ["dev", "prod"]
+# The package of dev is one that can also run here.
+OPTIONS = {"dev": ["--param", THIS_MACHINE], "prod": []}
+STAGES = list(OPTIONS)
 
 
 @dataclass(frozen=True)
@@ -43,5 +45,5 @@ class Compiled:
 
 def compiled_stage(stage: str, folder: Path) -> Compiled:
     """Compile a stage into a folder; does nothing if that is done."""
-    zipped = package(folder / f"package-{stage}", "--stage", stage)
+    zipped = package(folder / f"package-{stage}", "--stage", stage, *OPTIONS[stage])
     return Compiled(stage, zipped.with_name("cloudformation-template-update-stack.json"), zipped)

@@ -18,8 +18,8 @@ from local.ports import free_port
 from local.service import ROOT
 from shared.order_table import OrderTable
 from tests.builders import VALID, a_batch, a_request, an_order
+from tests.integration.compiled import Compiled
 from tools.bench.execution_environment import ExecutionEnvironment
-from tools.package import THIS_MACHINE, package
 
 MEGABYTE = 1_000_000
 # 7.8 MB of it are used: bytecode 3.1, binaries 2.3, sources 1.7, the rest mostly certificates and botocore's data.
@@ -36,8 +36,8 @@ runs_here = pytest.mark.skipif(sys.platform != "linux", reason="Lambda's binarie
 
 
 @pytest.fixture(scope="module")
-def packaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return package(tmp_path_factory.mktemp("package"), "--param", THIS_MACHINE)
+def packaged(stages: dict[str, Compiled]) -> Path:
+    return stages["dev"].package
 
 
 @pytest.fixture(scope="module")
