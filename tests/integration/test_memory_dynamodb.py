@@ -17,8 +17,8 @@ from local.stream_mapping.records import to_lambda_record
 from shared import clock
 from shared.order import Order, OrderNotFound, Status
 from shared.order_table import BUCKETS, OrderTable, to_item
-from tests.builders import an_order
-from tests.simulate.memory_dynamodb import FILTER, MemoryDynamoDB, stream_record
+from tests.builders import a_stream_record, an_order
+from tests.simulate.memory_dynamodb import FILTER, MemoryDynamoDB
 from tests.simulate.update_statement import Item
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Memory:
 
     def _on_change(self, before: Item | None, after: Item) -> None:
         if before is None:
-            self.records.append(stream_record(after, len(self.records) + 1, clock.now()))
+            self.records.append(a_stream_record(after, f"{len(self.records):021d}", clock.now()))
 
 
 @dataclass

@@ -8,7 +8,6 @@ tests/integration/test_memory_dynamodb.py holds it to what DynamoDB Local does.
 import bisect
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -186,22 +185,3 @@ def refusal(code: str, operation: str, status: int = 400) -> ClientError:
     """Return the error that boto3 raises for an answer of DynamoDB's."""
     error = {"Error": {"Code": code, "Message": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
     return ClientError(error, operation)  # type: ignore[arg-type]  # the rest of the metadata is nobody's concern
-
-
-def stream_record(item: Item, sequence_number: int, time: datetime) -> dict[str, Any]:
-    """Return the stream's record of an item that was inserted, as boto3 does."""
-    return {
-        "eventID": f"{sequence_number:032x}",
-        "eventName": "INSERT",
-        "eventVersion": "1.1",
-        "eventSource": "aws:dynamodb",
-        "awsRegion": "us-east-1",
-        "dynamodb": {
-            "ApproximateCreationDateTime": time.replace(microsecond=0),
-            "Keys": {"order_id": item["order_id"]},
-            "NewImage": dict(item),
-            "SequenceNumber": f"{sequence_number:021d}",
-            "SizeBytes": 300,
-            "StreamViewType": "NEW_IMAGE",
-        },
-    }

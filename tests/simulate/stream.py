@@ -8,14 +8,13 @@ from typing import Any
 from local.stream_mapping import Invoke, MappingSettings
 from local.stream_mapping.delivery import Batch, Delivery
 from local.stream_mapping.records import Record, created_at, is_wanted, lane_of, sequence_number, to_lambda_record
+from tests.builders import STREAM_ARN, a_stream_record
 from tests.simulate.faults import Faults
-from tests.simulate.memory_dynamodb import stream_record
 from tests.simulate.plan import RETENTION
 from tests.simulate.promises import EPOCH, to_time
 from tests.simulate.update_statement import Item
 from tests.simulate.virtual_time import VirtualThread, VirtualTime
 
-STREAM_ARN = "arn:aws:dynamodb:us-east-1:000000000000:table/orders/stream/2026-01-01T00:00:00.000"
 RECORDS_PER_READ = 1_000
 PAUSE_WHILE_OFF = 60
 
@@ -77,7 +76,7 @@ class Shard:
 
     def add(self, item: Item, number: int) -> None:
         """Write the record of an item that was inserted."""
-        record = to_lambda_record(stream_record(item, number, to_time(self._virtual_time.now)), STREAM_ARN)
+        record = to_lambda_record(a_stream_record(item, f"{number:021d}", to_time(self._virtual_time.now)), STREAM_ARN)
         self.records.append(record)
         self._written.put(record)
 

@@ -15,8 +15,8 @@ from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
 
 from local.stream_mapping import Invoke, MappingSettings, StreamMapping
 from local.stream_mapping.records import Record, sequence_number, to_lambda_record
+from tests.builders import STREAM_ARN, a_stream_record
 
-STREAM_ARN = "arn:aws:dynamodb:ddblocal:000000000000:table/orders/stream/2026-01-01T00:00:00.000"
 FUNCTION_ARN = "arn:aws:lambda:us-east-1:000000000000:function:processPayment"
 PATIENCE_SECONDS = 5
 AWS_DEFAULTS = MappingSettings()
@@ -25,21 +25,8 @@ BIRTH = 1_767_225_600  # 2026-01-01T00:00:00Z
 
 def stream_record(number: int, key: str = "k", *, name: str = "INSERT", status: str = "PENDING") -> dict[str, Any]:
     """A record as boto3 returns it; record `number` was made `number` seconds after BIRTH."""
-    return {
-        "eventID": f"event-{number}",
-        "eventName": name,
-        "eventVersion": "1.1",
-        "eventSource": "aws:dynamodb",
-        "awsRegion": "ddblocal",
-        "dynamodb": {
-            "ApproximateCreationDateTime": datetime.fromtimestamp(BIRTH + number, UTC),
-            "Keys": {"order_id": {"S": key}},
-            "NewImage": {"order_id": {"S": key}, "status": {"S": status}, "customer_id": {"S": "secret-customer"}},
-            "SequenceNumber": f"{number:021d}",
-            "SizeBytes": 40,
-            "StreamViewType": "NEW_IMAGE",
-        },
-    }
+    item = {"order_id": {"S": key}, "status": {"S": status}, "customer_id": {"S": "secret-customer"}}
+    return a_stream_record(item, f"{number:021d}", datetime.fromtimestamp(BIRTH + number, UTC), name)
 
 
 def lambda_records(*numbers: int, key: str = "k") -> list[Record]:

@@ -4,7 +4,8 @@ from typing import Any
 
 from local.stream_mapping.delivery import Batch
 from local.stream_mapping.failure_message import failure_message
-from tests.unit.fake_stream import BIRTH, FUNCTION_ARN, STREAM_ARN, lambda_records
+from tests.builders import STREAM_ARN
+from tests.unit.fake_stream import BIRTH, FUNCTION_ARN, lambda_records
 
 
 def message_about(batch: Batch) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from local.stream_mapping import FunctionError, FunctionNotInvoked, MappingSetti
 from local.stream_mapping.delivery import Batch, Delivery
 from local.stream_mapping.lane import Lane
 from local.stream_mapping.records import lane_of, to_lambda_record
-from tests.unit.fake_stream import STREAM_ARN, numbers_of, report, stream_record
+from tests.builders import STREAM_ARN
+from tests.unit.fake_stream import numbers_of, report, stream_record
 
 NO_RECORD = 99
 KEYS = st.sampled_from("abcdef")

@@ -7,7 +7,8 @@ import pytest
 
 from local.stream_mapping.lane import PAYLOAD_BYTES, Lane
 from local.stream_mapping.records import is_wanted, lane_of, to_lambda_record
-from tests.unit.fake_stream import BIRTH, STREAM_ARN, lambda_records, numbers_of, stream_record
+from tests.builders import STREAM_ARN
+from tests.unit.fake_stream import BIRTH, lambda_records, numbers_of, stream_record
 
 FILTER = {"eventName": ["INSERT"], "dynamodb": {"NewImage": {"status": {"S": ["PENDING"]}}}}
 
@@ -17,18 +18,18 @@ def test_a_record_gets_the_shape_of_a_lambda_event() -> None:
     record["dynamodb"]["NewImage"] = {"blob": {"B": b"\xff"}, "blobs": {"BS": [b"a"]}, "deep": {"L": [{"B": b"b"}]}}
 
     assert json.loads(json.dumps(to_lambda_record(record, STREAM_ARN))) == {
-        "eventID": "event-7",
+        "eventID": "event-000000000000000000007",
         "eventName": "INSERT",
         "eventVersion": "1.1",
         "eventSource": "aws:dynamodb",
-        "awsRegion": "ddblocal",
+        "awsRegion": "us-east-1",
         "eventSourceARN": STREAM_ARN,
         "dynamodb": {
             "ApproximateCreationDateTime": BIRTH + 7,
             "Keys": {"order_id": {"S": "o-1"}},
             "NewImage": {"blob": {"B": "/w=="}, "blobs": {"BS": ["YQ=="]}, "deep": {"L": [{"B": "Yg=="}]}},
             "SequenceNumber": "000000000000000000007",
-            "SizeBytes": 40,
+            "SizeBytes": 300,
             "StreamViewType": "NEW_IMAGE",
         },
     }

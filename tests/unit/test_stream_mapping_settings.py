@@ -6,7 +6,7 @@ import pytest
 
 from local import service
 from local.stream_mapping import MappingSettings, UnsupportedMapping
-from tests.unit.fake_stream import STREAM_ARN
+from tests.builders import STREAM_ARN
 
 FILTER = {"eventName": ["INSERT"], "dynamodb": {"NewImage": {"status": {"S": ["PENDING"]}}}}
 
