@@ -37,7 +37,7 @@ module.exports = class Preflight {
       if (!AlertEmail.Default) serverless.addServiceOutputSection("alerts", NO_ADDRESS);
     };
     const [command] = serverless.processedInput.commands;
-    if (["deploy", "remove"].includes(command)) this.hooks = { initialize: signIn };
+    if (["deploy", "remove", "invoke"].includes(command)) this.hooks = { initialize: signIn };
     if (command === "deploy") this.hooks["after:deploy:deploy"] = showMissingAddress;
   }
 };
