@@ -138,7 +138,7 @@ class NewOrder(OrderContent):
     model_config = ConfigDict(extra="forbid")
 
     customer_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 code")] = "BRL"
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "BRL"  # ISO 4217
     items: Annotated[list[NewItem], Field(min_length=1, max_length=100)]  # type: ignore[assignment]  # each is an Item
 
 
