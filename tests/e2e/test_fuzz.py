@@ -1,4 +1,4 @@
-"""2,000 generated requests to the running service: never a 5xx, and every answer as openapi.json documents it.
+"""1,500 generated requests to the running service: never a 5xx, and every answer as openapi.json documents it.
 
 They are the same ones in every run: what the document allows and what it forbids (by schemathesis), and what no honest
 client sends.
@@ -78,8 +78,8 @@ def send_all[Request](
 @pytest.mark.parametrize(
     ("mode", "path", "method", "count", "expected"),
     [
-        (GenerationMode.POSITIVE, "/orders", "POST", 200, {200, 201}),
-        (GenerationMode.NEGATIVE, "/orders", "POST", 100, {400, 422}),
+        (GenerationMode.POSITIVE, "/orders", "POST", 150, {200, 201}),
+        (GenerationMode.NEGATIVE, "/orders", "POST", 50, {400, 422}),
         (GenerationMode.POSITIVE, "/orders/{order_id}", "GET", 100, {404}),
         (GenerationMode.NEGATIVE, "/orders/{order_id}", "GET", 100, {404}),
     ],
@@ -127,10 +127,10 @@ def test_spoilt_orders(service: Service) -> None:
         response, body = answer
         return Answer(response.status, judge([CREATE], response.status, dict(response.headers), body), repr(request))
 
-    statuses = send_all(SPOILT_ORDERS, 1_000, send)
+    statuses = send_all(SPOILT_ORDERS, 600, send)
 
     assert {200, 201, 400, 422} <= set(statuses), statuses
-    assert statuses[201] > 250, statuses
+    assert statuses[201] > 150, statuses
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -40,12 +41,17 @@ def resolved_service() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def stages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Compiled]:
-    """Every stage, compiled once for all processes of the test run."""
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of the test run share, for what only one of them should make."""
     folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:  # it has a folder of its own in the run's
-        folder = folder.parent
-    return {stage: compiled_stage(stage, folder) for stage in STAGES}
+    # Each of pytest-xdist's has a folder of its own in the run's.
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+@pytest.fixture(scope="session")
+def stages(shared_folder: Path) -> dict[str, Compiled]:
+    """Every stage, compiled."""
+    return {stage: compiled_stage(stage, shared_folder) for stage in STAGES}
 
 
 @pytest.fixture(scope="session", params=STAGES)

@@ -18,7 +18,7 @@ from local.ports import free_port
 from local.service import ROOT
 from shared.order_table import OrderTable
 from tests.builders import VALID, a_batch, a_request, an_order
-from tests.integration.compiled import Compiled
+from tests.integration.compiled import compiled_stage
 from tools.bench.execution_environment import ExecutionEnvironment
 
 MEGABYTE = 1_000_000
@@ -36,8 +36,8 @@ runs_here = pytest.mark.skipif(sys.platform != "linux", reason="Lambda's binarie
 
 
 @pytest.fixture(scope="module")
-def packaged(stages: dict[str, Compiled]) -> Path:
-    return stages["dev"].package
+def packaged(shared_folder: Path) -> Path:
+    return compiled_stage("dev", shared_folder).package
 
 
 @pytest.fixture(scope="module")
