@@ -59,11 +59,3 @@ def test_a_payment_that_fails_holds_up_nobody_and_is_seen_with_its_attempts(serv
     assert "due_at" in order
     again = [line for line in service.lines if "Another attempt" in line]  # of a record that was delivered again
     assert not [line for line in again if any(order_id in line for order_id in order_ids)]
-
-
-def test_two_hundred_orders_at_once_are_all_settled_and_none_given_up(service: Service) -> None:
-    with ThreadPoolExecutor(2) as clients:
-        order_ids = list(clients.map(lambda _: service.create(), range(200)))
-
-    assert_all_settled(service, order_ids)
-    assert not [line for line in service.lines if "failure queue" in line]

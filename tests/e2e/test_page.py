@@ -101,6 +101,7 @@ def test_a_burst_is_settled_and_no_order_is_lost(window: Window) -> None:
     window.sees("#accepted", str(before + created))
     window.sees("#PENDING", re.compile("^[0-9]$"))
     window.sees("#promise", re.compile(r"^\d+ accepted = \d+ pending \+ \d+ settled · 0 charged twice$"))
+    window.sees("#given_up", "0")
     assert created > 0
     expect(window.page.locator("#promise")).to_have_class("holds")
 

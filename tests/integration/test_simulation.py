@@ -18,6 +18,8 @@ from shared.settlement import Settlement
 from tests.simulate.settings import Settings
 from tests.simulate.world import World
 
+pytestmark = pytest.mark.no_cover  # which makes them slower; the unit tests cover all of the service
+
 ORDERS = 400
 FIXED_SEED = 7
 # A service that is broken is found within so many orders.
