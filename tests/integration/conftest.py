@@ -16,7 +16,7 @@ from local import service
 from local.dynamodb import DynamoDBLocal
 from local.stream_mapping import MappingSettings, StreamMapping
 from shared.order_table import OrderTable
-from tests.builders import Context, Gateway
+from tests.builders import Context
 from tests.integration.compiled import STAGES, Compiled, compiled_stage
 
 if TYPE_CHECKING:
@@ -74,15 +74,6 @@ def orders(client: "DynamoDBClient", resolved_service: dict[str, Any], monkeypat
     for function in (create_order, get_order, process_payment, recover_orders):
         monkeypatch.setattr(function, "orders", table)
     return table
-
-
-@pytest.fixture
-def gateway(monkeypatch: pytest.MonkeyPatch) -> Gateway:
-    """The payment gateway that the functions ask."""
-    gateway = Gateway()
-    for function in (process_payment, recover_orders):
-        monkeypatch.setattr(function, "gateway", gateway)
-    return gateway
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ import pytest
 from moto import mock_aws
 from pytest_socket import disable_socket
 
-from functions import process_payment, recover_orders
+from functions import process_payment
 from shared import outcome_writer
 from shared.observability import logger, tracer
 from shared.order_table import OrderTable
-from tests.builders import Gateway, Table
+from tests.builders import Table
 
 
 @pytest.fixture(autouse=True)
@@ -65,12 +65,3 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Table:
     monkeypatch.setattr(process_payment, "orders", table)
     monkeypatch.setattr(outcome_writer, "FIRST_BACKOFF_SECONDS", 0)
     return table
-
-
-@pytest.fixture
-def gateway(monkeypatch: pytest.MonkeyPatch) -> Gateway:
-    """The payment gateway that the functions ask."""
-    gateway = Gateway()
-    for function in (process_payment, recover_orders):
-        monkeypatch.setattr(function, "gateway", gateway)
-    return gateway
