@@ -31,6 +31,7 @@ READY_SECONDS = 120
 ANSWER_SECONDS = 60
 SETTLE_SECONDS = 120
 END_SECONDS = 20
+ENDED = "Ended, and all that was started with it."
 
 _load_once = cache(serverless_yml.load)
 
@@ -146,9 +147,9 @@ def npm_start(*options: str) -> Iterator[Service]:
         service.wait_until_ready()
         yield service
     finally:
-        # As when the terminal is closed. Ctrl-C has a test of its own.
-        left = service.end(signal.SIGHUP) if service.process.poll() is None else []
-    assert left == []
+        if service.process.poll() is None:
+            assert service.end(signal.SIGHUP) == []  # as when the terminal is closed; Ctrl-C has a test of its own
+            assert service.lines[-1] == ENDED
 
 
 @pytest.fixture(scope="session")

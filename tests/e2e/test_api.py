@@ -6,9 +6,7 @@ import pytest
 import requests
 
 from tests.builders import VALID, an_item
-from tests.e2e.conftest import Service
-
-ANSWER_SECONDS = 30
+from tests.e2e.conftest import ANSWER_SECONDS, Service
 
 
 def test_an_order_is_created_pending_and_becomes_processed(service: Service) -> None:

@@ -150,4 +150,4 @@ def test_what_no_client_would_send(service: Service, strange: st.SearchStrategy[
     statuses = send_all(strange, count, send)
 
     assert statuses[400] > count / 10, statuses
-    assert requests.get(f"{service.base_url}/orders/1", timeout=ANSWER_SECONDS).status_code == 404
+    assert requests.get(f"{service.orders_url}/1", timeout=ANSWER_SECONDS).status_code == 404

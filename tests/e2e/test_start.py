@@ -22,7 +22,7 @@ from local.ports import free_port
 from local.start import PORTS, main
 from tests.builders import VALID
 from tests.e2e.command import run
-from tests.e2e.conftest import ROOT, Service, npm_start
+from tests.e2e.conftest import ENDED, ROOT, Service, npm_start
 from tests.waiting import eventually
 
 SETUP = "local/setup.mjs"
@@ -80,9 +80,7 @@ def test_fifty_first_requests_at_once_are_all_created_and_ctrl_c_amid_their_paym
         started = [command for command in own.family().values() if "launcher.py" in command]
 
         def create(key: int) -> requests.Response:
-            return client.post(
-                f"{own.base_url}/orders", json=VALID, headers={"Idempotency-Key": f"first-{key}"}, timeout=60
-            )
+            return client.post(own.orders_url, json=VALID, headers={"Idempotency-Key": f"first-{key}"}, timeout=60)
 
         with ThreadPoolExecutor(50) as clients:
             answers = list(clients.map(create, range(50)))
@@ -91,9 +89,9 @@ def test_fifty_first_requests_at_once_are_all_created_and_ctrl_c_amid_their_paym
         assert len({answer.json()["order_id"] for answer in answers}) == 50
         created = {answer.json()["order_id"] for answer in answers if answer.status_code == 201}
         eventually(lambda: created == {line["order_id"] for line in logged(own) if line["message"] == "Order created"})
-        client.post(f"{own.base_url}/orders", json=VALID, timeout=LIMIT_SECONDS)
+        own.create()
         assert own.end(signal.SIGINT) == []
-    assert own.lines[-1] == "Ended, and all that was started with it."
+    assert own.lines[-1] == ENDED
     assert not any("Traceback" in line for line in own.lines)
     for function in ("create_order", "get_order", "process_payment", "recover_orders"):
         assert [f"functions/{function}" in command for command in started].count(True) == 1
