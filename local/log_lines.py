@@ -58,7 +58,7 @@ class FunctionLogs:
         self.accepted: dict[str, float] = {}  # when, by the monotonic clock
 
     def add(self, line: str) -> None:
-        """Keep a line if it is about an order. It runs for every line, also when nobody looks."""
+        """Keep a line if it is about an order. It runs for every line, also when no page is open."""
         if found := _ORDER_ID.search(line):
             self.lines.setdefault(found[1], []).append(line)
             if _ACCEPTED.search(line):

@@ -26,7 +26,6 @@ from tests.faults import Fault, faults
 ROOT = Path(__file__).parents[1]
 SURVIVORS = ROOT / "tests" / "survivors.txt"
 OF_SERVICE = re.compile(r"^(?:from|import) (?:functions|shared)\b", re.MULTILINE)
-OPENAPI_TESTS = "test_openapi.py"
 LEAST_KILLED = 0.9
 OPTIONS = [
     *("-x", "-p", "no:cacheprovider", "-p", "no:terminal", "--no-cov"),
