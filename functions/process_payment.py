@@ -14,13 +14,13 @@ from shared import tracing
 from shared.observability import logger, metrics, tracer
 from shared.order import Order
 from shared.order_table import OrderTable, to_order
-from shared.payment import payment_gateway
+from shared.payment import payment_provider
 from shared.settings import PaymentSettings, load_settings
 from shared.settlement import Settlement
 
 settings = load_settings(PaymentSettings)
 orders = OrderTable(settings.orders_table)
-gateway = payment_gateway(settings)
+provider = payment_provider(settings)
 xray = tracing.client()
 
 
@@ -63,7 +63,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
     Lambda delivers the first of them and all that follow it again; to settle an order again changes nothing.
     """
     seconds = context.get_remaining_time_in_millis() / 1000
-    settlement = Settlement(orders, gateway, xray, settings.payment_deadline_seconds, seconds)
+    settlement = Settlement(orders, provider, xray, settings.payment_deadline_seconds, seconds)
 
     async def settle(record: OrderRecord) -> None:
         await settlement.settle(record.dynamodb.NewImage, queued_at=record.queued_at)

@@ -19,21 +19,21 @@ from shared import clock, tracing
 from shared.observability import Metric, logger, metrics, tracer
 from shared.order import Status
 from shared.order_table import OrderTable
-from shared.payment import payment_gateway
+from shared.payment import payment_provider
 from shared.settings import RecoverySettings, load_settings
 from shared.settlement import Settlement
 
 ORDERS_PER_RUN = 20_000
 ORDERS_PER_BATCH = 1_000
-# The time left when a batch may start: 10 s to ask the gateway + 10 s to charge + 10 s to record + 11 s that
+# The time left when a batch may start: 10 s to ask the provider + 10 s to charge + 10 s to record + 11 s that
 # shared/outcome_writer.py reserves.
 BATCH_SECONDS = 41
 
 settings = load_settings(RecoverySettings)
 orders = OrderTable(settings.orders_table)
-gateway = payment_gateway(settings)
+provider = payment_provider(settings)
 xray = tracing.client()
-# All runs use one event loop, as Powertools' batch processor does in Lambda: the gateway can keep its connections.
+# All runs use one event loop, as Powertools' batch processor does in Lambda: the provider can keep its connections.
 runner = asyncio.Runner()
 
 
@@ -66,7 +66,7 @@ def lambda_handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, 
 async def _settle(order_ids: Sequence[UUID], seconds: float) -> dict[str, int]:
     """Settle a batch. A failure is logged where it happens, and its order is due again at the next run."""
     pending = [order for order in orders.read(order_ids) if order.status is Status.PENDING]
-    settlement = Settlement(orders, gateway, xray, settings.payment_deadline_seconds, seconds)
+    settlement = Settlement(orders, provider, xray, settings.payment_deadline_seconds, seconds)
     settling = (settlement.settle(order, queued_at=order.created_at.timestamp(), ask_first=True) for order in pending)
     results = await asyncio.gather(*settling, return_exceptions=True)
     counts = settlement.close()

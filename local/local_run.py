@@ -68,7 +68,7 @@ class LocalRun:
         began = time.monotonic()
         with ExitStack() as parts:
             folder = self._database or Path(parts.enter_context(TemporaryDirectory(prefix="order-processor-")))
-            os.environ.update({"PAYMENT_GATEWAY": "local.payment_provider:gateway", FOLDER_VARIABLE: str(folder)})
+            os.environ.update({"PAYMENT_PROVIDER": "local.payment_provider:provider", FOLDER_VARIABLE: str(folder)})
             dynamodb = DynamoDBLocal(port=self._ports.dynamodb, database=self._database)
             parts.callback(dynamodb.stop)
             xray = XRay(port=self._ports.xray)

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Literal
 from uuid import UUID, uuid4
 
-from shared.payment import DECLINED_TOTAL, UNAVAILABLE_TOTAL, Declined, GatewayUnavailable, Receipt
+from shared.payment import DECLINED_TOTAL, UNAVAILABLE_TOTAL, Declined, ProviderUnavailable, Receipt
 from shared.settings import PaymentSettings
 
 FOLDER_VARIABLE = "LOCAL_PAYMENT_PROVIDER"
 REMEMBERED_SECONDS = 24 * 3600  # of an idempotency key; shared/payment.py asks for no more
-SLOW_SECONDS = 8.0  # just within GATEWAY_TIMEOUT_SECONDS
+SLOW_SECONDS = 8.0  # just within PROVIDER_TIMEOUT_SECONDS
 LONGER_THAN_ANY_TIMEOUT_SECONDS = 3600
 
 Mood = Literal["up", "slow", "failing", "hanging"]
@@ -123,7 +123,7 @@ class LocalProvider:
         if amount == DECLINED_TOTAL:
             raise Declined("insufficient funds")
         if amount == UNAVAILABLE_TOTAL:
-            raise GatewayUnavailable("the payment gateway does not answer")
+            raise ProviderUnavailable("the payment provider does not answer")
         receipt = Receipt(self.ledger.charge(str(order_id)))
         self._crash_if_wanted()
         await asyncio.sleep(delay_seconds / 2)
@@ -137,7 +137,7 @@ class LocalProvider:
     async def _delay(self) -> float:
         mood = self.mood
         if mood == "failing":
-            raise GatewayUnavailable("the payment gateway answers 503")
+            raise ProviderUnavailable("the payment provider answers 503")
         if mood == "hanging":
             await asyncio.sleep(LONGER_THAN_ANY_TIMEOUT_SECONDS)
         return SLOW_SECONDS if mood == "slow" else self._delay_seconds
@@ -150,6 +150,6 @@ class LocalProvider:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def gateway(settings: PaymentSettings) -> LocalProvider:
-    """Make the gateway that a function of the local run uses."""
+def provider(settings: PaymentSettings) -> LocalProvider:
+    """Make the provider that a function of the local run uses."""
     return LocalProvider(Path(os.environ[FOLDER_VARIABLE]), settings.payment_delay_seconds)

@@ -33,17 +33,17 @@ class Declined(Exception):
     """The provider refuses the payment for good. The message is the reason, which the client is shown."""
 
 
-class GatewayUnavailable(Exception):
+class ProviderUnavailable(Exception):
     """The provider cannot be reached, fails or does not answer. The message is logged: no personal data, no secrets."""
 
 
-class PaymentGateway(Protocol):
+class PaymentProvider(Protocol):
     """A payment provider, as an adapter shows it to the service (docs/payment-provider.md walks through one).
 
     - The order_id is the provider's idempotency key. For at least 24 hours a second `charge` with it returns the first
       one's outcome and charges nothing. After that `charge` may charge again, so the service calls `find` before it.
-    - Both methods may be called for a thousand orders at once, and are cancelled after GATEWAY_TIMEOUT_SECONDS. Whether
-      a cancelled charge was made is unknown; the next attempt finds out.
+    - Both methods may be called for a thousand orders at once, and are cancelled after PROVIDER_TIMEOUT_SECONDS. It is
+      unknown whether a cancelled charge was made; the next attempt finds out.
     - Any exception but Declined means that the attempt failed: it is made again later.
     - The adapter is made when Lambda imports the function, where no event loop runs. All calls of an execution
       environment run in one event loop, so a client that is bound to a loop may be opened at the first call and kept.
@@ -55,7 +55,7 @@ class PaymentGateway(Protocol):
         Raises
         ------
         Declined
-        GatewayUnavailable
+        ProviderUnavailable
         """
         ...
 
@@ -68,12 +68,12 @@ class PaymentGateway(Protocol):
         ------
         Declined
             The order's payment was refused for good.
-        GatewayUnavailable
+        ProviderUnavailable
         """
         ...
 
 
-class SimulatedGateway:
+class SimulatedProvider:
     """A provider that takes `delay_seconds` to charge, and remembers the last REMEMBERED_CHARGES receipts.
 
     It declines DECLINED_TOTAL, and is unavailable for UNAVAILABLE_TOTAL.
@@ -88,7 +88,7 @@ class SimulatedGateway:
         if amount == DECLINED_TOTAL:
             raise Declined("insufficient funds")
         if amount == UNAVAILABLE_TOTAL:
-            raise GatewayUnavailable("the payment gateway does not answer")
+            raise ProviderUnavailable("the payment provider does not answer")
         receipt = self._receipts.setdefault(order_id, Receipt(payment_id=str(uuid5(_PAYMENTS, str(order_id)))))
         if len(self._receipts) > REMEMBERED_CHARGES:
             del self._receipts[next(iter(self._receipts))]
@@ -98,9 +98,9 @@ class SimulatedGateway:
         return self._receipts.get(order_id)
 
 
-def payment_gateway(settings: PaymentSettings) -> PaymentGateway:
-    """Make the gateway that both ProcessPayment and RecoverOrders use: the place to put a real provider in."""
-    if settings.payment_gateway:
-        make: Callable[[PaymentSettings], PaymentGateway] = pkgutil.resolve_name(settings.payment_gateway)
+def payment_provider(settings: PaymentSettings) -> PaymentProvider:
+    """Make the provider that both ProcessPayment and RecoverOrders use: the place to put a real provider in."""
+    if settings.payment_provider:
+        make: Callable[[PaymentSettings], PaymentProvider] = pkgutil.resolve_name(settings.payment_provider)
         return make(settings)
-    return SimulatedGateway(settings.payment_delay_seconds)
+    return SimulatedProvider(settings.payment_delay_seconds)

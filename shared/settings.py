@@ -24,8 +24,8 @@ class PaymentSettings(TableSettings):
     payment_delay_seconds: Annotated[float, Field(alias="PAYMENT_DELAY_SECONDS", ge=0, le=5)]
     # From this age on an order is not charged any more.
     payment_deadline_seconds: Annotated[float, Field(alias="PAYMENT_DEADLINE_SECONDS", gt=0)]
-    # `module:function` that makes another gateway than the simulated one; only the local run sets it.
-    payment_gateway: Annotated[str | None, Field(alias="PAYMENT_GATEWAY")] = None
+    # `module:function` that makes another provider than the simulated one; only the local run sets it.
+    payment_provider: Annotated[str | None, Field(alias="PAYMENT_PROVIDER")] = None
 
 
 class RecoverySettings(PaymentSettings):

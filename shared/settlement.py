@@ -14,15 +14,15 @@ from shared import clock, tracing
 from shared.observability import Metric, logger, metrics
 from shared.order import Order, Status
 from shared.outcome_writer import Outcomes, OutcomeWriter
-from shared.payment import SURELY_REMEMBERED, Declined, GatewayUnavailable, PaymentGateway, Receipt
+from shared.payment import SURELY_REMEMBERED, Declined, PaymentProvider, ProviderUnavailable, Receipt
 from shared.retry_schedule import RetrySchedule
 from shared.tracing import PaymentSegment
 
 if TYPE_CHECKING:
     from mypy_boto3_xray import XRayClient
 
-# Of each call of the gateway. RecoverOrders makes two, ProcessPayment one, but two for an order that is a day old.
-GATEWAY_TIMEOUT_SECONDS = 10
+# Of each call of the provider. RecoverOrders makes two, ProcessPayment one, but two for an order that is a day old.
+PROVIDER_TIMEOUT_SECONDS = 10
 
 
 class Settlement:
@@ -34,12 +34,12 @@ class Settlement:
     def __init__(
         self,
         outcomes: Outcomes,
-        gateway: PaymentGateway,
+        provider: PaymentProvider,
         xray: "XRayClient",
         deadline_seconds: float,
         seconds: float,
     ) -> None:
-        self._gateway = gateway
+        self._provider = provider
         self._xray = xray
         self._schedule = RetrySchedule(timedelta(seconds=deadline_seconds))
         self._writer = OutcomeWriter(outcomes, seconds)
@@ -107,11 +107,11 @@ class Settlement:
     async def _attempt(self, order: Order, segment: PaymentSegment, *, ask_first: bool) -> Order:
         """Try to pay, and return the order with the outcome: processed, declined or deferred."""
         try:
-            with segment.subsegment("payment gateway", error=Declined, namespace="remote"):
+            with segment.subsegment("payment provider", error=Declined, namespace="remote"):
                 receipt = await self._pay(order, ask_first=ask_first)
         except Declined as decline:
             return order.declined(str(decline))
-        except GatewayUnavailable as error:
+        except ProviderUnavailable as error:
             logger.warning("Payment failed", extra=_fields(order, reason=str(error)))
             return order.deferred(self._schedule.next_attempt_at(order, clock.now()))
         return order.processed(receipt.payment_id)
@@ -120,30 +120,30 @@ class Settlement:
         asked_at = clock.now()
         is_remembered = asked_at < order.created_at + SURELY_REMEMBERED
         if ask_first or not is_remembered or not self._schedule.may_charge(order, asked_at):
-            receipt = await _in_time(partial(self._gateway.find, order.order_id))
+            receipt = await _in_time(partial(self._provider.find, order.order_id))
             if receipt:
                 return receipt
             if self._schedule.is_over(order, asked_at):
                 hours = self._schedule.deadline / timedelta(hours=1)
                 raise Declined(f"No payment within {hours:g} hours")
         if not self._schedule.may_charge(order, clock.now()):
-            raise GatewayUnavailable("the deadline has passed; the provider is asked once more before the order ends")
+            raise ProviderUnavailable("the deadline has passed; the provider is asked once more before the order ends")
         return await _in_time(
-            partial(self._gateway.charge, order_id=order.order_id, amount=order.total, currency=order.currency)
+            partial(self._provider.charge, order_id=order.order_id, amount=order.total, currency=order.currency)
         )
 
 
 async def _in_time[T](call: Callable[[], Awaitable[T]]) -> T:
-    """Call the gateway, for GATEWAY_TIMEOUT_SECONDS at most. Any error but Declined means that it is unavailable."""
+    """Call the provider, for PROVIDER_TIMEOUT_SECONDS at most. Any error but Declined means that it is unavailable."""
     try:
-        async with asyncio.timeout(GATEWAY_TIMEOUT_SECONDS):
+        async with asyncio.timeout(PROVIDER_TIMEOUT_SECONDS):
             return await call()
-    except (Declined, GatewayUnavailable):
+    except (Declined, ProviderUnavailable):
         raise
     except TimeoutError:
-        raise GatewayUnavailable(f"no answer within {GATEWAY_TIMEOUT_SECONDS} s") from None
+        raise ProviderUnavailable(f"no answer within {PROVIDER_TIMEOUT_SECONDS} s") from None
     except Exception as error:  # noqa: BLE001  # a fault in the adapter must not hold up the rest of the batch
-        raise GatewayUnavailable(type(error).__name__) from None  # without its message, which may quote personal data
+        raise ProviderUnavailable(type(error).__name__) from None  # without its message, which may quote personal data
 
 
 def _fields(order: Order, **fields: object) -> dict[str, object]:

@@ -16,7 +16,7 @@ from uuid import UUID
 from local.stream_mapping.records import to_lambda_record
 from shared.order import NewOrder, Order, Status
 from shared.order_table import TableUnavailable, to_item
-from shared.payment import Declined, GatewayUnavailable, Receipt
+from shared.payment import Declined, ProviderUnavailable, Receipt
 from tests.xray_documents import validated
 
 # The customer's id is in no hexadecimal text, so that a test can look for it in what is logged.
@@ -94,8 +94,8 @@ def a_batch(orders: Sequence[Order]) -> dict[str, Any]:
 
 
 @dataclass
-class Gateway:
-    """A payment gateway that answers at the event loop's next turn, and remembers what it was asked."""
+class FakeProvider:
+    """A payment provider that answers at the event loop's next turn, and remembers what it was asked."""
 
     declined: set[UUID] = field(default_factory=set)
     unavailable: set[UUID] = field(default_factory=set)
@@ -123,7 +123,7 @@ class Gateway:
     async def _answer(self, order_id: UUID) -> None:
         await asyncio.sleep(3600 if order_id in self.hangs else 0)
         if order_id in self.unavailable:
-            raise GatewayUnavailable("no answer")
+            raise ProviderUnavailable("no answer")
 
 
 @dataclass

@@ -26,7 +26,7 @@ os.environ.update(ENVIRONMENT)
 for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"):
     os.environ.pop(name, None)
 
-pytest_plugins = ["tests.gateway"]
+pytest_plugins = ["tests.provider"]
 
 # How long an example takes depends on the machine's load.
 settings.register_profile("no-deadline", deadline=None)

@@ -12,7 +12,7 @@ from local.trace_rows import STREAM_WAIT, Row, rows
 NUMBERS_CHARACTERS = 20
 SHORTEST_BAR_CHARACTERS = 24
 THINNEST_BAR_CHARACTERS = 1 / 6  # Rich draws eighths, rounded down
-GATEWAY = "payment gateway"
+PROVIDER = "payment provider"
 
 
 def is_complete(documents: Sequence[dict[str, Any]], order_id: str) -> bool:
@@ -61,7 +61,7 @@ def draw(title: str, documents: Sequence[dict[str, Any]], width: int) -> Table:
 def _totals(all_rows: Sequence[Row], total: float) -> str:
     """Write how long the request, the first wait in the stream, the last payment and the whole took."""
     waits = [row for row in all_rows if row.document["name"] == STREAM_WAIT]
-    payments = [row for row in all_rows if row.document["name"] == GATEWAY]
+    payments = [row for row in all_rows if row.document["name"] == PROVIDER]
     request = next(row for row in all_rows if row.depth == 0)
     parts = [f"request {_duration(request.end - request.start)}"]
     parts += [f"wait {_duration(row.end - row.start)}" for row in waits[:1]]

@@ -17,7 +17,7 @@ from shared.order import to_timestamp
 
 WRITES_AT_ONCE = 8
 ANSWER_SECONDS = 60
-NAMES = {"order", "gateway", "mapping", "crash", "outage", "again", "recover", "clock", "end"}
+NAMES = {"order", "mood", "mapping", "crash", "outage", "again", "recover", "clock", "end"}
 Arguments = Mapping[str, Any]
 
 
@@ -41,7 +41,7 @@ class Actions:
     def faults(self) -> list[str]:
         """Return the faults that are on."""
         is_on = {
-            f"Payment gateway {self.provider.mood}": self.provider.mood != "up",
+            f"Payment provider {self.provider.mood}": self.provider.mood != "up",
             "Stream mapping paused": self.deliveries.is_paused,
             "The next charge kills its function": self.provider.is_to_crash,
             "DynamoDB Local is away": self.is_dynamodb_away,
@@ -63,11 +63,11 @@ class Actions:
         finally:
             connection.close()
 
-    def gateway(self, arguments: Arguments) -> str:
+    def mood(self, arguments: Arguments) -> str:
         if arguments["mood"] not in get_args(Mood):
-            raise Refused(f"The payment gateway can only be {', '.join(get_args(Mood))}.")
+            raise Refused(f"The payment provider can only be {', '.join(get_args(Mood))}.")
         self.provider.mood = arguments["mood"]
-        return f"The payment gateway is {self.provider.mood}."
+        return f"The payment provider is {self.provider.mood}."
 
     def mapping(self, arguments: Arguments) -> str:
         self.deliveries.is_paused = bool(arguments["paused"])

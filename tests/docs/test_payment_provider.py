@@ -1,4 +1,4 @@
-"""The adapter that docs/payment-provider.md shows keeps the contract of a payment gateway."""
+"""The adapter that docs/payment-provider.md shows keeps the contract of a payment provider."""
 
 import asyncio
 import sys
@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import pytest
 
-from shared.payment import Declined, GatewayUnavailable, PaymentGateway, Receipt
+from shared.payment import Declined, PaymentProvider, ProviderUnavailable, Receipt
 from tests.markdown import ROOT, blocks
 
 ORDER_ID = uuid4()
@@ -57,7 +57,7 @@ def provider() -> Provider:
 
 
 @pytest.fixture
-def gateway(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> PaymentGateway:
+def adapter(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> PaymentProvider:
     """The adapter, run as the document shows it."""
     codes = SimpleNamespace(NOT_FOUND=404, PAYMENT_REQUIRED=402)
     make: Callable[..., object] = lambda **_: provider  # noqa: E731
@@ -65,18 +65,18 @@ def gateway(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> PaymentGatew
     monkeypatch.setitem(sys.modules, "httpx", httpx)
     shown: dict[str, Any] = {}
     exec(blocks(ROOT / "docs/payment-provider.md", "python")[0], shown)  # noqa: S102  # our own document
-    adapter: PaymentGateway = shown["ExampleGateway"]("https://api.example.com", lambda: "secret")
+    adapter: PaymentProvider = shown["ExampleProvider"]("https://api.example.com", lambda: "secret")
     for method in ("charge", "find"):
-        assert signature(getattr(type(adapter), method)) == signature(getattr(PaymentGateway, method))
+        assert signature(getattr(type(adapter), method)) == signature(getattr(PaymentProvider, method))
     return adapter
 
 
-def charge(gateway: PaymentGateway) -> Receipt:
-    return asyncio.run(gateway.charge(order_id=ORDER_ID, amount=Decimal("699.80"), currency="BRL"))
+def charge(adapter: PaymentProvider) -> Receipt:
+    return asyncio.run(adapter.charge(order_id=ORDER_ID, amount=Decimal("699.80"), currency="BRL"))
 
 
-def test_a_charge_carries_the_order_id_as_idempotency_key(gateway: PaymentGateway, provider: Provider) -> None:
-    assert charge(gateway) == Receipt("payment-1")
+def test_a_charge_carries_the_order_id_as_idempotency_key(adapter: PaymentProvider, provider: Provider) -> None:
+    assert charge(adapter) == Receipt("payment-1")
 
     ((method, path, request),) = provider.requests
     assert (method, path) == ("POST", "/charges")
@@ -88,27 +88,27 @@ def test_a_charge_carries_the_order_id_as_idempotency_key(gateway: PaymentGatewa
     ("answer", "error"),
     [
         (Answer(402, {"reason": "insufficient funds"}), Declined),
-        (Answer(429), GatewayUnavailable),
-        (Answer(500), GatewayUnavailable),
-        (HTTPError("customer-42"), GatewayUnavailable),
+        (Answer(429), ProviderUnavailable),
+        (Answer(500), ProviderUnavailable),
+        (HTTPError("customer-42"), ProviderUnavailable),
     ],
 )
 def test_what_fails_is_declined_or_unavailable_and_quotes_nobody(
-    gateway: PaymentGateway, provider: Provider, answer: Answer | HTTPError, error: type[Exception]
+    adapter: PaymentProvider, provider: Provider, answer: Answer | HTTPError, error: type[Exception]
 ) -> None:
     provider.answer = answer
 
     with pytest.raises(error) as charged:
-        charge(gateway)
+        charge(adapter)
     with pytest.raises(error):
-        asyncio.run(gateway.find(ORDER_ID))
+        asyncio.run(adapter.find(ORDER_ID))
 
     assert "customer-42" not in str(charged.value)
 
 
-def test_an_order_is_found_if_it_was_charged(gateway: PaymentGateway, provider: Provider) -> None:
-    assert asyncio.run(gateway.find(ORDER_ID)) == Receipt("payment-1")
+def test_an_order_is_found_if_it_was_charged(adapter: PaymentProvider, provider: Provider) -> None:
+    assert asyncio.run(adapter.find(ORDER_ID)) == Receipt("payment-1")
 
     provider.answer = Answer(404)
 
-    assert asyncio.run(gateway.find(ORDER_ID)) is None
+    assert asyncio.run(adapter.find(ORDER_ID)) is None

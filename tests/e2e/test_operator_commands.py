@@ -47,7 +47,7 @@ def test_the_trace_holds_the_work_of_both_functions(order_id: str, parts: list[d
 
 
 def test_the_payment_takes_the_configured_delay(parts: list[dict[str, Any]]) -> None:
-    [payment] = [part for part in parts if part["name"] == "payment gateway"]
+    [payment] = [part for part in parts if part["name"] == "payment provider"]
 
     assert payment["end_time"] - payment["start_time"] == pytest.approx(2, abs=0.5)
 
@@ -64,10 +64,10 @@ def test_the_waterfall_is_drawn_and_written(service: Service, order_id: str, tmp
 
     assert drawn.code == 0, drawn.stderr
     assert drawn.stdout.startswith(f"Order {order_id} · PROCESSED")
-    assert "payment gateway" in drawn.stdout
+    assert "payment provider" in drawn.stdout
     assert "end to end" in drawn.stdout
     assert picture.read_text().startswith("<svg")
-    assert "payment&#160;gateway" in picture.read_text()
+    assert "payment&#160;provider" in picture.read_text()
 
 
 def test_a_payment_that_failed_is_drawn_as_far_as_it_came(service: Service) -> None:
@@ -78,7 +78,7 @@ def test_a_payment_that_failed_is_drawn_as_far_as_it_came(service: Service) -> N
 
     assert drawn.code == 0, drawn.stderr
     assert "Not complete after 1 s: the order is PENDING." in drawn.stderr
-    assert "payment gateway" in drawn.stdout
+    assert "payment provider" in drawn.stdout
 
 
 def test_the_trace_of_an_unknown_order_is_one_line(service: Service) -> None:

@@ -29,10 +29,10 @@ def window(browser: Browser, service: Service) -> Iterator[Window]:
 
 def test_the_picture_of_the_readme_shows_one_order_of_each_outcome(pytestconfig: pytest.Config, window: Window) -> None:
     picture: Path = pytestconfig.getoption("picture")
-    for preset in ("Declined", "Gateway down", "Usual"):
+    for preset in ("Declined", "Provider down", "Usual"):
         order_id = window.place(preset)
     window.row(order_id).click()
-    expect(window.page.locator("#order .waterfall")).to_contain_text("payment gateway", timeout=SETTLE_MS)
+    expect(window.page.locator("#order .waterfall")).to_contain_text("payment provider", timeout=SETTLE_MS)
     window.page.wait_for_timeout(2_000)  # the other two come to their end, too
     window.page.set_viewport_size({"width": 1400, "height": window.page.evaluate("document.body.scrollHeight")})
 
@@ -48,7 +48,7 @@ def test_an_order_becomes_processed_and_shows_its_trace_logs_and_request(window:
     window.row(order_id).click()
 
     order = window.page.locator("#order")
-    expect(order.locator(".waterfall")).to_contain_text("payment gateway", timeout=SETTLE_MS)
+    expect(order.locator(".waterfall")).to_contain_text("payment provider", timeout=SETTLE_MS)
     expect(order.locator(".waterfall")).to_contain_text("createOrder")
     expect(order.get_by_label("Timeline")).to_contain_text("PROCESSED, payment")
     expect(order.get_by_label("Logs", exact=True)).to_contain_text("processPayment")
@@ -106,9 +106,9 @@ def test_a_burst_is_settled_and_no_order_is_lost(window: Window) -> None:
     expect(window.page.locator("#promise")).to_have_class("holds")
 
 
-def test_a_failing_gateway_defers_and_recovery_pays(window: Window) -> None:
+def test_a_failing_provider_defers_and_recovery_pays(window: Window) -> None:
     window.press("failing")
-    window.sees(".fault", "Payment gateway failing")
+    window.sees(".fault", "Payment provider failing")
     order_id = window.place("Usual")
     window.sees_row(order_id, "1 failed")
     window.press("End all faults")
@@ -121,7 +121,7 @@ def test_a_failing_gateway_defers_and_recovery_pays(window: Window) -> None:
 
 
 def test_after_four_days_an_order_that_could_not_be_paid_is_declined(window: Window) -> None:
-    order_id = window.place("Gateway down")
+    order_id = window.place("Provider down")
     window.sees_row(order_id, "1 failed")
     window.press("4 days")
     window.sees("#said", re.compile("^96 h have passed"))

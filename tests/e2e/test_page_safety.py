@@ -62,7 +62,7 @@ def test_another_sites_page_can_neither_read_nor_act(browser: Browser, service: 
     outcome = page.evaluate(
         """async (url) => {
             const read = await fetch(url).then((answer) => answer.text(), () => "refused");
-            const acted = await fetch(url + "actions/gateway", {
+            const acted = await fetch(url + "actions/mood", {
                 method: "POST", mode: "no-cors", body: '{"mood": "failing"}', headers: {"Content-Type": "text/plain"},
             }).then(() => "sent", () => "refused");
             return [read, acted];

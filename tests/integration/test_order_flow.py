@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from functions import create_order, get_order
 from shared.order import NewOrder, Order, Status, idempotent_order_id
 from shared.order_table import OrderTable, to_item
-from tests.builders import VALID, Context, Gateway, a_request, an_order
+from tests.builders import VALID, Context, FakeProvider, a_request, an_order
 from tests.integration.conftest import Connect
 from tests.waiting import eventually
 
@@ -48,11 +48,11 @@ def test_an_order_is_created_then_paid_for_and_processed(
 
 
 def test_a_failing_payment_is_deferred_and_its_neighbours_are_settled_without_a_redelivery(
-    client: "DynamoDBClient", orders: OrderTable, gateway: Gateway, connect_stream: Connect
+    client: "DynamoDBClient", orders: OrderTable, provider: FakeProvider, connect_stream: Connect
 ) -> None:
     placed = [orders.create(an_order()) for _ in range(40)]
     failing = placed[0]
-    gateway.unavailable = {failing.order_id}
+    provider.unavailable = {failing.order_id}
 
     with connect_stream() as failures:
         eventually(lambda: pending(client, orders) == 1)
@@ -61,7 +61,7 @@ def test_a_failing_payment_is_deferred_and_its_neighbours_are_settled_without_a_
     deferred = orders.get(failing.order_id)
     assert (deferred.status, failures) == (Status.PENDING, [])
     assert deferred.due_at is not None
-    assert len(gateway.charges) == 40
+    assert len(provider.charges) == 40
 
 
 def test_a_poison_record_ends_in_the_failure_destination_and_leaves_the_others_alone(

@@ -11,14 +11,14 @@ from shared import clock
 from shared.observability import logger
 from shared.order import Order, Status
 from shared.order_table import OrderTable, to_item
-from tests.builders import Context, Gateway, XRay, a_batch, an_order
+from tests.builders import Context, FakeProvider, XRay, a_batch, an_order
 from tests.integration.test_order_flow import pending, status
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 
-pytestmark = pytest.mark.usefixtures("gateway")
+pytestmark = pytest.mark.usefixtures("provider")
 
 
 def an_old_order(minutes: float = 10, *, sampled: bool | None = None) -> Order:
@@ -39,16 +39,16 @@ def test_orders_that_wait_too_long_are_settled_and_younger_ones_left(orders: Ord
 
 
 def test_an_order_whose_payment_fails_is_tried_again_when_it_is_due_and_not_before(
-    client: "DynamoDBClient", orders: OrderTable, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+    client: "DynamoDBClient", orders: OrderTable, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order = orders.create(an_old_order())
-    gateway.unavailable = {order.order_id}
+    provider.unavailable = {order.order_id}
     now = clock.now
     ways = []
     for seconds in (0, 29, 31, 60, 92):  # due 30 s after the first attempt, 60 s after the second
         monkeypatch.setattr(clock, "now", lambda seconds=seconds: now() + timedelta(seconds=seconds))
         ways.append(recover()["deferred"])
-    gateway.unavailable.clear()
+    provider.unavailable.clear()
     monkeypatch.setattr(clock, "now", lambda: now() + timedelta(seconds=92 + 121))
 
     assert ways == [1, 0, 1, 0, 1]

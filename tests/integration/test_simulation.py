@@ -12,7 +12,7 @@ import pytest
 from shared import outcome_writer, settlement
 from shared.order import Order, Status
 from shared.order_table import OrderTable, TableUnavailable, to_item
-from shared.payment import GatewayUnavailable
+from shared.payment import ProviderUnavailable
 from shared.retry_schedule import RetrySchedule
 from shared.settlement import Settlement
 from tests.simulate.settings import Settings
@@ -95,7 +95,7 @@ def fail_the_record_of_a_failed_payment(patch: Patch) -> None:
     async def failing(self: Settlement, *arguments: Any, **options: Any) -> Order:  # noqa: ANN401
         outcome = await attempt(self, *arguments, **options)
         if outcome.status is Status.PENDING:
-            raise GatewayUnavailable
+            raise ProviderUnavailable
         return outcome
 
     patch.setattr(Settlement, "_attempt", failing)

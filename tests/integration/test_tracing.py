@@ -19,7 +19,7 @@ from shared.observability import tracer
 from shared.order import Order
 from shared.order_table import OrderTable
 from shared.tracing import HEADER_VARIABLE
-from tests.builders import VALID, Context, Gateway, a_batch, a_request
+from tests.builders import VALID, Context, FakeProvider, a_batch, a_request
 from tests.waiting import eventually
 from tests.xray_documents import all_of, validated
 from tools.waterfall import is_complete
@@ -91,16 +91,18 @@ def test_each_of_60_concurrent_orders_has_one_tree_with_nobody_elses_work(
             "dynamodb",
             "order-processor-test",
             "order-processor-test-payment",
-            "payment gateway",
+            "payment provider",
             "stream wait",
         ]
 
 
-def test_a_redelivery_adds_an_attempt_to_the_trace(xray: "XRayClient", orders: OrderTable, gateway: Gateway) -> None:
+def test_a_redelivery_adds_an_attempt_to_the_trace(
+    xray: "XRayClient", orders: OrderTable, provider: FakeProvider
+) -> None:
     order = create(orders)
-    gateway.unavailable = {order.order_id}
+    provider.unavailable = {order.order_id}
     pay([order])
-    gateway.unavailable.clear()
+    provider.unavailable.clear()
 
     pay([order])
 

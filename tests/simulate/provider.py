@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
 
-from shared.payment import Declined, GatewayUnavailable, Receipt
+from shared.payment import Declined, ProviderUnavailable, Receipt
 from tests.simulate.faults import Faults
 from tests.simulate.lambda_functions import Crash
 from tests.simulate.plan import RETENTION
@@ -34,7 +34,7 @@ class Payment:
 
 @dataclass
 class Provider:
-    """The provider, as the service's gateway: an order's script decides how each call ends."""
+    """The payment provider that the service asks: an order's script decides how each call ends."""
 
     virtual_time: VirtualTime
     faults: Faults
@@ -55,7 +55,7 @@ class Provider:
                 await asyncio.sleep(FOR_EVER)
             case "unavailable":
                 await self._travel()
-                raise GatewayUnavailable(fault)
+                raise ProviderUnavailable(fault)
             case "adapter fails":
                 raise ValueError(fault)
         payment = self._payment(order, seconds=self.chance.uniform(12, 300) if fault == "answers late" else 0)
@@ -72,7 +72,7 @@ class Provider:
         if fault:
             self.faults.counts[f"find: {fault}"] += 1
             await asyncio.sleep(FOR_EVER if fault == "hangs" else 0.2)
-            raise GatewayUnavailable(fault)
+            raise ProviderUnavailable(fault)
         await self._travel()
         made = [payment for payment in order.payments if payment.made_at <= self.virtual_time.now]
         order.note(self.virtual_time.now, f"the provider finds {len(made)}")

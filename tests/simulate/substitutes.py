@@ -44,7 +44,7 @@ def substituted(
             (log, "propagate", False),
             (clock, "now", lambda: to_time(virtual_time.now)),
             (boto3, "client", lambda service, **_: client if service == "dynamodb" else None),
-            (payment, "payment_gateway", lambda _settings: provider),
+            (payment, "payment_provider", lambda _settings: provider),
             (signal, "default_int_handler", None),  # or asyncio.Runner puts its own in its place, and back out of turn
             (outcome_writer, "ThreadPoolExecutor", lambda max_workers: VirtualExecutor(virtual_time, max_workers)),
             (order, "uuid4", lambda: UUID(int=chance.getrandbits(128), version=4)),

@@ -10,7 +10,7 @@ import pytest
 
 from functions import create_order, get_order, process_payment, recover_orders
 from shared.observability import logger, tracer
-from tests.builders import Context, Gateway, Table, a_batch, a_request, an_order
+from tests.builders import Context, FakeProvider, Table, a_batch, a_request, an_order
 from tests.unit.conftest import log_lines
 
 EVENTS: dict[ModuleType, dict[str, Any]] = {
@@ -22,7 +22,7 @@ EVENTS: dict[ModuleType, dict[str, Any]] = {
 
 
 @pytest.fixture(autouse=True)
-def _orders(table: Table, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001  # of ProcessPayment
+def _orders(table: Table, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001  # of ProcessPayment
     monkeypatch.setattr(recover_orders, "orders", MagicMock(oldest_pending=lambda: None))
 
 

@@ -32,9 +32,9 @@ def test_a_line_about_an_order_is_its_time_function_order_and_message() -> None:
 
 
 def test_a_warning_says_so_with_its_details() -> None:
-    line = logged("warning", "Payment deferred", order_id="o-1", reason="GatewayUnavailable")
+    line = logged("warning", "Payment deferred", order_id="o-1", reason="ProviderUnavailable")
 
-    assert str(readable(line)).endswith(" o-1 WARNING Payment deferred reason=GatewayUnavailable")
+    assert str(readable(line)).endswith(" o-1 WARNING Payment deferred reason=ProviderUnavailable")
 
 
 def test_an_exception_is_named_in_the_same_line() -> None:

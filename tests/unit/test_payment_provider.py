@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from local.payment_provider import Ledger, LocalProvider, Mood
-from shared.payment import Declined, GatewayUnavailable, Receipt
+from shared.payment import Declined, ProviderUnavailable, Receipt
 
 DAY_SECONDS = 24 * 3600
 
@@ -76,14 +76,14 @@ def test_the_mood_is_the_same_in_all_processes(tmp_path: Path) -> None:
 
     here.mood = "failing"
 
-    with pytest.raises(GatewayUnavailable):
+    with pytest.raises(ProviderUnavailable):
         charge(there, uuid4())
-    with pytest.raises(GatewayUnavailable):
+    with pytest.raises(ProviderUnavailable):
         asyncio.run(there.find(uuid4()))
 
 
 @pytest.mark.parametrize("mood", ["slow", "hanging"])
-def test_a_slow_or_hanging_gateway_keeps_the_caller_waiting(tmp_path: Path, mood: Mood) -> None:
+def test_a_slow_or_hanging_provider_keeps_the_caller_waiting(tmp_path: Path, mood: Mood) -> None:
     provider, order_id = LocalProvider(tmp_path), uuid4()
     provider.mood = mood
 
@@ -98,7 +98,7 @@ def test_the_totals_of_the_unhappy_paths(tmp_path: Path) -> None:
 
     with pytest.raises(Declined):
         charge(provider, uuid4(), "402.00")
-    with pytest.raises(GatewayUnavailable):
+    with pytest.raises(ProviderUnavailable):
         charge(provider, uuid4(), "503.00")
 
 

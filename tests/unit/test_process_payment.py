@@ -16,7 +16,7 @@ from shared import clock, settlement
 from shared.order import Order, Status
 from shared.order_table import TableUnavailable, TableUnreachable, UnreadableOrder
 from shared.payment import Receipt
-from tests.builders import Context, Gateway, Table, a_batch, a_record, an_order
+from tests.builders import Context, FakeProvider, Table, a_batch, a_record, an_order
 from tests.unit.conftest import log_lines
 
 # How often the writer tries a statement that DynamoDB throttles.
@@ -37,49 +37,49 @@ def statuses(table: Table, *orders: Order) -> list[Status]:
     return [table.stored[order.order_id].status for order in orders]
 
 
-def test_an_order_is_charged_its_total_in_its_currency_and_processed(table: Table, gateway: Gateway) -> None:
+def test_an_order_is_charged_its_total_in_its_currency_and_processed(table: Table, provider: FakeProvider) -> None:
     order = an_order("699.80").model_copy(update={"currency": "USD"})
 
     assert deliver(order) == []
-    assert gateway.charges == [(order.order_id, Decimal("699.80"), "USD")]
+    assert provider.charges == [(order.order_id, Decimal("699.80"), "USD")]
     stored = table.stored[order.order_id]
     assert (stored.status, stored.payment_id) == (Status.PROCESSED, f"payment-{order.order_id}")
     assert stored.processed_at is not None
 
 
-def test_a_declined_order_is_settled_as_declined(table: Table, gateway: Gateway) -> None:
+def test_a_declined_order_is_settled_as_declined(table: Table, provider: FakeProvider) -> None:
     order = an_order()
-    gateway.declined = {order.order_id}
+    provider.declined = {order.order_id}
 
     assert deliver(order) == []
     stored = table.stored[order.order_id]
     assert (stored.status, stored.decline_reason) == (Status.DECLINED, "insufficient funds")
 
 
-def test_the_stream_charges_without_asking_first(table: Table, gateway: Gateway) -> None:
+def test_the_stream_charges_without_asking_first(table: Table, provider: FakeProvider) -> None:
     deliver(an_order())
 
-    assert gateway.searches == []
+    assert provider.searches == []
     assert len(table.stored) == 1
 
 
 def test_an_order_that_the_provider_may_have_forgotten_is_looked_up_before_it_is_charged(
-    table: Table, gateway: Gateway
+    table: Table, provider: FakeProvider
 ) -> None:
     new, kept, charged = (
         an_order().model_copy(update={"created_at": clock.now() - timedelta(hours=hours)}) for hours in (22.9, 23, 24.1)
     )
-    gateway.receipts[charged.order_id] = Receipt("payment-1")
+    provider.receipts[charged.order_id] = Receipt("payment-1")
 
     assert deliver(new, kept, charged) == []
-    assert gateway.searches == [kept.order_id, charged.order_id]
-    assert {order_id for order_id, _, _ in gateway.charges} == {new.order_id, kept.order_id}
+    assert provider.searches == [kept.order_id, charged.order_id]
+    assert {order_id for order_id, _, _ in provider.charges} == {new.order_id, kept.order_id}
     assert statuses(table, new, kept, charged) == ["PROCESSED"] * 3
 
 
-def test_a_payment_that_fails_is_deferred_and_fails_no_record(table: Table, gateway: Gateway) -> None:
+def test_a_payment_that_fails_is_deferred_and_fails_no_record(table: Table, provider: FakeProvider) -> None:
     orders = [an_order() for _ in range(5)]
-    gateway.unavailable = {orders[0].order_id, orders[3].order_id}
+    provider.unavailable = {orders[0].order_id, orders[3].order_id}
     before = clock.now()
 
     assert deliver(*orders) == []
@@ -91,12 +91,12 @@ def test_a_payment_that_fails_is_deferred_and_fails_no_record(table: Table, gate
 
 
 def test_an_adapter_that_fails_before_it_returns_an_awaitable_defers_its_order(
-    table: Table, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, log: StringIO
+    table: Table, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch, log: StringIO
 ) -> None:
     def charge(**_: object) -> None:
         raise TypeError("an argument of Ana")
 
-    monkeypatch.setattr(gateway, "charge", charge)
+    monkeypatch.setattr(provider, "charge", charge)
     order = an_order()
 
     assert deliver(order) == []
@@ -104,23 +104,23 @@ def test_an_adapter_that_fails_before_it_returns_an_awaitable_defers_its_order(
     assert "Ana" not in log.getvalue()
 
 
-def test_one_failing_payment_of_a_thousand_costs_its_neighbours_nothing(table: Table, gateway: Gateway) -> None:
+def test_one_failing_payment_of_a_thousand_costs_its_neighbours_nothing(table: Table, provider: FakeProvider) -> None:
     orders = [an_order() for _ in range(1000)]
-    gateway.unavailable = {orders[0].order_id}
+    provider.unavailable = {orders[0].order_id}
 
     assert deliver(*orders) == []
-    assert len(gateway.charges) == 1000
+    assert len(provider.charges) == 1000
     assert statuses(table, *orders) == ["PENDING"] + ["PROCESSED"] * 999
     assert [len(call) for call in table.calls] == [25] * 40
 
 
-def test_a_gateway_that_hangs_defers_its_order_and_keeps_nobody_waiting(
-    table: Table, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, log: StringIO
+def test_a_provider_that_hangs_defers_its_order_and_keeps_nobody_waiting(
+    table: Table, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch, log: StringIO
 ) -> None:
-    monkeypatch.setattr(settlement, "GATEWAY_TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr(settlement, "PROVIDER_TIMEOUT_SECONDS", 1)
     monkeypatch.setattr("shared.outcome_writer.LINGER_SECONDS", 0.01)
     hanging, other = an_order(), an_order()
-    gateway.hangs = {hanging.order_id}
+    provider.hangs = {hanging.order_id}
 
     assert deliver(hanging, other) == []
     assert [[order.order_id for order in call] for call in table.calls] == [[other.order_id], [hanging.order_id]]
@@ -129,12 +129,12 @@ def test_a_gateway_that_hangs_defers_its_order_and_keeps_nobody_waiting(
 
 
 def test_a_fault_in_the_adapter_defers_its_order_without_quoting_it(
-    table: Table, gateway: Gateway, log: StringIO, monkeypatch: pytest.MonkeyPatch
+    table: Table, provider: FakeProvider, log: StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def charge(**_: object) -> Receipt:
         raise KeyError("the customer's card number")
 
-    monkeypatch.setattr(gateway, "charge", charge)
+    monkeypatch.setattr(provider, "charge", charge)
     order = an_order()
 
     assert deliver(order) == []
@@ -144,20 +144,20 @@ def test_a_fault_in_the_adapter_defers_its_order_without_quoting_it(
     assert "card number" not in log.getvalue()
 
 
-def test_an_order_older_than_the_deadline_is_not_charged(table: Table, gateway: Gateway) -> None:
+def test_an_order_older_than_the_deadline_is_not_charged(table: Table, provider: FakeProvider) -> None:
     old = an_order().model_copy(update={"created_at": clock.now() - timedelta(days=3)})
 
     assert deliver(old) == []
-    assert (gateway.charges, gateway.searches) == ([], [old.order_id])
+    assert (provider.charges, provider.searches) == ([], [old.order_id])
     assert statuses(table, old) == ["PENDING"]
 
 
-def test_a_gateway_that_never_suspends_still_fills_the_calls(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Immediate(Gateway):
+def test_a_provider_that_never_suspends_still_fills_the_calls(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Immediate(FakeProvider):
         async def _answer(self, order_id: UUID) -> None:
             pass
 
-    monkeypatch.setattr(process_payment, "gateway", Immediate())
+    monkeypatch.setattr(process_payment, "provider", Immediate())
 
     assert deliver(*(an_order() for _ in range(100))) == []
     assert [len(call) for call in table.calls] == [25] * 4
@@ -167,7 +167,7 @@ def test_a_client_that_is_bound_to_an_event_loop_serves_every_invocation(
     table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LAMBDA_TASK_ROOT", "/var/task")
-    monkeypatch.setattr(process_payment, "gateway", LoopBoundGateway())
+    monkeypatch.setattr(process_payment, "provider", LoopBoundProvider())
     # The loop that Powertools would keep for the life of the environment.
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
@@ -181,8 +181,8 @@ def test_a_client_that_is_bound_to_an_event_loop_serves_every_invocation(
     assert statuses(table, *orders) == ["PROCESSED", "PROCESSED"]
 
 
-class LoopBoundGateway(Gateway):
-    """A gateway whose client, opened at the first call, fails in any other event loop: so do HTTP clients' pools."""
+class LoopBoundProvider(FakeProvider):
+    """A provider whose client, opened at the first call, fails in any other event loop: so do HTTP clients' pools."""
 
     _loop: asyncio.AbstractEventLoop | None = None
 
@@ -195,13 +195,13 @@ class LoopBoundGateway(Gateway):
 
 @pytest.mark.parametrize("image", [None, {}, {"order_id": {"S": "x"}}, {"order_id": 7}, "text", []])
 def test_a_record_that_is_not_an_order_fails_alone_and_is_logged(
-    table: Table, gateway: Gateway, log: StringIO, image: object
+    table: Table, provider: FakeProvider, log: StringIO, image: object
 ) -> None:
     event = a_batch([an_order(), an_order(), an_order()])
     event["Records"][1]["dynamodb"]["NewImage"] = image
 
     assert deliver_event(event) == ["2"]
-    assert len(table.stored) == len(gateway.charges) == 2
+    assert len(table.stored) == len(provider.charges) == 2
     [line] = [line for line in log_lines(log) if line["level"] == "ERROR"]
     assert (line["message"], line["sequence_number"]) == ("The record is not a valid order", "2")
     assert line["reason"]
@@ -234,12 +234,12 @@ def errors_in_memory() -> int:
     return sum(isinstance(each, UnreadableOrder) for each in gc.get_objects())
 
 
-def test_a_record_without_an_image_fails_alone(table: Table, gateway: Gateway) -> None:
+def test_a_record_without_an_image_fails_alone(table: Table, provider: FakeProvider) -> None:
     event = a_batch([an_order(), an_order()])
     del event["Records"][0]["dynamodb"]["NewImage"]
 
     assert deliver_event(event) == ["1"]
-    assert len(table.stored) == len(gateway.charges) == 1
+    assert len(table.stored) == len(provider.charges) == 1
 
 
 def test_a_record_without_its_time_is_an_order_like_any_other(table: Table) -> None:
@@ -251,11 +251,13 @@ def test_a_record_without_its_time_is_an_order_like_any_other(table: Table) -> N
     assert statuses(table, *orders) == ["PROCESSED", "PROCESSED"]
 
 
-def test_an_order_that_comes_twice_in_a_batch_is_charged_and_recorded_once(table: Table, gateway: Gateway) -> None:
+def test_an_order_that_comes_twice_in_a_batch_is_charged_and_recorded_once(
+    table: Table, provider: FakeProvider
+) -> None:
     order = an_order()
 
     assert deliver_event({"Records": [a_record(order, 1), a_record(order, 2)]}) == []
-    assert len(gateway.charges) == 1
+    assert len(provider.charges) == 1
     assert [len(call) for call in table.calls] == [1]
 
 
@@ -266,19 +268,21 @@ def test_an_order_that_comes_twice_and_is_not_recorded_fails_twice(table: Table)
     assert deliver_event({"Records": [a_record(order, 1), a_record(order, 2)]}) == ["1", "2"]
 
 
-def test_what_does_not_fill_a_call_is_recorded_too(table: Table, gateway: Gateway) -> None:
+def test_what_does_not_fill_a_call_is_recorded_too(table: Table, provider: FakeProvider) -> None:
     assert deliver(*(an_order() for _ in range(51))) == []
     assert sorted(len(call) for call in table.calls) == [1, 25, 25]
-    assert len(gateway.charges) == 51
+    assert len(provider.charges) == 51
 
 
-def test_throttled_outcomes_are_recorded_by_a_later_try_without_charging_again(table: Table, gateway: Gateway) -> None:
+def test_throttled_outcomes_are_recorded_by_a_later_try_without_charging_again(
+    table: Table, provider: FakeProvider
+) -> None:
     orders = [an_order() for _ in range(30)]
     table.throttled.update({orders[4].order_id: TRIES - 1, orders[27].order_id: 1})
 
     assert deliver(*orders) == []
     assert statuses(table, *orders) == ["PROCESSED"] * 30
-    assert len(gateway.charges) == 30
+    assert len(provider.charges) == 30
 
 
 def test_an_outcome_that_stays_throttled_fails_its_record_alone(table: Table, log: StringIO) -> None:
@@ -292,11 +296,11 @@ def test_an_outcome_that_stays_throttled_fails_its_record_alone(table: Table, lo
     assert line["reason"] == "TableUnavailable: ThrottlingError"
 
 
-def test_a_throttled_call_is_made_again_and_fails_nobody(table: Table, gateway: Gateway) -> None:
+def test_a_throttled_call_is_made_again_and_fails_nobody(table: Table, provider: FakeProvider) -> None:
     table.outages = [TableUnavailable("ThrottlingException")] * (TRIES - 1)
 
     assert deliver(*(an_order() for _ in range(1000))) == []
-    assert len(gateway.charges) == 1000
+    assert len(provider.charges) == 1000
 
 
 def test_a_call_that_dynamodb_refuses_fails_its_own_orders_alone(table: Table) -> None:
@@ -306,12 +310,12 @@ def test_a_call_that_dynamodb_refuses_fails_its_own_orders_alone(table: Table) -
     assert len(table.stored) == 35
 
 
-def test_no_call_waits_for_a_connection_that_has_failed_before(table: Table, gateway: Gateway) -> None:
+def test_no_call_waits_for_a_connection_that_has_failed_before(table: Table, provider: FakeProvider) -> None:
     table.outages = [TableUnreachable("ConnectTimeoutError")] * 1000
 
     assert len(deliver(*(an_order() for _ in range(1000)))) == 1000
     assert len(table.calls) <= 2  # those that were under way at the same time
-    assert len(gateway.charges) == 1000
+    assert len(provider.charges) == 1000
 
 
 def test_what_was_not_recorded_is_recorded_when_it_is_delivered_again(table: Table) -> None:
@@ -332,13 +336,13 @@ def test_no_outcome_is_recorded_when_the_invocation_has_no_time_left(table: Tabl
 
 
 def test_an_outcome_that_another_attempt_recorded_first_is_reported_as_it_is_stored(
-    table: Table, gateway: Gateway, log: StringIO, capsys: pytest.CaptureFixture[str]
+    table: Table, provider: FakeProvider, log: StringIO, capsys: pytest.CaptureFixture[str]
 ) -> None:
     order, other = an_order(), an_order()
     table.stored[order.order_id] = order.declined("insufficient funds")
 
     assert deliver(order, other) == []
-    assert len(gateway.charges) == 2
+    assert len(provider.charges) == 2
     [line, _] = log_lines(log)
     assert (line["message"], line["status"]) == ("Another attempt was recorded before", "DECLINED")
     metrics = json.loads(capsys.readouterr().out)
@@ -374,19 +378,19 @@ def test_an_outcome_whose_first_answer_got_lost_counts_as_ours(
     assert len(json.loads(capsys.readouterr().out)["TimeToSettle"]) == 1
 
 
-def test_a_redelivery_after_a_deferral_may_settle_the_order(table: Table, gateway: Gateway) -> None:
+def test_a_redelivery_after_a_deferral_may_settle_the_order(table: Table, provider: FakeProvider) -> None:
     order = an_order()
-    gateway.unavailable = {order.order_id}
+    provider.unavailable = {order.order_id}
     deliver(order)
-    gateway.unavailable.clear()
+    provider.unavailable.clear()
 
     assert deliver(order) == []
     assert statuses(table, order) == ["PROCESSED"]
 
 
-def test_a_redelivery_that_fails_again_is_not_counted_as_another_attempt(table: Table, gateway: Gateway) -> None:
+def test_a_redelivery_that_fails_again_is_not_counted_as_another_attempt(table: Table, provider: FakeProvider) -> None:
     order = an_order()
-    gateway.unavailable = {order.order_id}
+    provider.unavailable = {order.order_id}
     deliver(order)
     first = table.stored[order.order_id]
 
@@ -395,11 +399,11 @@ def test_a_redelivery_that_fails_again_is_not_counted_as_another_attempt(table: 
 
 
 def test_the_metrics_count_what_became_of_the_payments(
-    table: Table, gateway: Gateway, capsys: pytest.CaptureFixture[str]
+    table: Table, provider: FakeProvider, capsys: pytest.CaptureFixture[str]
 ) -> None:
     orders = [an_order() for _ in range(6)]
-    gateway.declined = {orders[0].order_id}
-    gateway.unavailable = {orders[1].order_id, orders[2].order_id}
+    provider.declined = {orders[0].order_id}
+    provider.unavailable = {orders[1].order_id, orders[2].order_id}
 
     deliver(*orders)
 
@@ -412,9 +416,9 @@ def test_the_metrics_count_what_became_of_the_payments(
 
 
 @pytest.mark.usefixtures("table")
-def test_each_order_has_its_line_in_the_log_without_its_customer(gateway: Gateway, log: StringIO) -> None:
+def test_each_order_has_its_line_in_the_log_without_its_customer(provider: FakeProvider, log: StringIO) -> None:
     settled, deferred = an_order(sampled=False), an_order(sampled=False)
-    gateway.unavailable = {deferred.order_id}
+    provider.unavailable = {deferred.order_id}
 
     deliver(settled, deferred)
 

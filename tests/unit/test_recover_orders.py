@@ -16,10 +16,10 @@ from shared import clock
 from shared.order import Order, Status
 from shared.order_table import OrderTable, TableUnavailable
 from shared.payment import Declined, Receipt
-from tests.builders import Context, Gateway, Table, an_order
+from tests.builders import Context, FakeProvider, Table, an_order
 from tests.simulate.memory_dynamodb import MemoryDynamoDB
 from tests.unit.conftest import log_lines
-from tests.unit.test_process_payment import LoopBoundGateway
+from tests.unit.test_process_payment import LoopBoundProvider
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -62,8 +62,8 @@ def table(monkeypatch: pytest.MonkeyPatch) -> RecoverableTable:
 
 
 @pytest.fixture(autouse=True)
-def _gateway(gateway: Gateway) -> Gateway:
-    return gateway
+def _provider(provider: FakeProvider) -> FakeProvider:
+    return provider
 
 
 def recover(milliseconds: int = 60_000) -> dict[str, int]:
@@ -75,35 +75,37 @@ def an_order_of_age(age: timedelta, **changes: object) -> Order:
     return order.model_copy(update={"created_at": order.created_at - age, **changes})
 
 
-def test_a_due_order_is_settled(table: RecoverableTable, gateway: Gateway) -> None:
+def test_a_due_order_is_settled(table: RecoverableTable, provider: FakeProvider) -> None:
     order = table.create(an_order())
 
     assert recover() == {"recovered": 1, "deferred": 0, "failed": 0}
     assert table.stored[order.order_id].status is Status.PROCESSED
-    assert [charge[0] for charge in gateway.charges] == gateway.searches == [order.order_id]
+    assert [charge[0] for charge in provider.charges] == provider.searches == [order.order_id]
 
 
 def test_what_the_provider_has_charged_before_is_recorded_and_not_charged_again(
-    table: RecoverableTable, gateway: Gateway
+    table: RecoverableTable, provider: FakeProvider
 ) -> None:
     order = table.create(an_order())
-    gateway.receipts[order.order_id] = Receipt("payment-1")
+    provider.receipts[order.order_id] = Receipt("payment-1")
 
     assert recover()["recovered"] == 1
-    assert (table.stored[order.order_id].payment_id, gateway.charges) == ("payment-1", [])
+    assert (table.stored[order.order_id].payment_id, provider.charges) == ("payment-1", [])
 
 
-def test_what_the_provider_has_declined_before_is_declined(table: RecoverableTable, gateway: Gateway) -> None:
+def test_what_the_provider_has_declined_before_is_declined(table: RecoverableTable, provider: FakeProvider) -> None:
     order = table.create(an_order())
-    gateway.receipts[order.order_id] = Declined("card expired")
+    provider.receipts[order.order_id] = Declined("card expired")
 
     assert recover()["recovered"] == 1
-    assert (table.stored[order.order_id].decline_reason, gateway.charges) == ("card expired", [])
+    assert (table.stored[order.order_id].decline_reason, provider.charges) == ("card expired", [])
 
 
-def test_an_order_whose_payment_fails_again_is_deferred_for_longer(table: RecoverableTable, gateway: Gateway) -> None:
+def test_an_order_whose_payment_fails_again_is_deferred_for_longer(
+    table: RecoverableTable, provider: FakeProvider
+) -> None:
     order = table.create(an_order_of_age(timedelta(hours=1), attempts=3, due_at=clock.now()))
-    gateway.unavailable = {order.order_id}
+    provider.unavailable = {order.order_id}
     before = clock.now()
 
     assert recover() == {"recovered": 0, "deferred": 1, "failed": 0}
@@ -114,64 +116,70 @@ def test_an_order_whose_payment_fails_again_is_deferred_for_longer(table: Recove
 
 
 def test_after_the_deadline_nothing_is_charged_and_nothing_declined_yet(
-    table: RecoverableTable, gateway: Gateway
+    table: RecoverableTable, provider: FakeProvider
 ) -> None:
     order = table.create(an_order_of_age(DEADLINE))
 
     assert recover() == {"recovered": 0, "deferred": 1, "failed": 0}
-    assert (gateway.searches, gateway.charges) == ([order.order_id], [])
+    assert (provider.searches, provider.charges) == ([order.order_id], [])
     deferred = table.stored[order.order_id]
     assert deferred.due_at == order.created_at + DEADLINE + CLOSING
 
 
-def test_an_order_that_was_charged_after_all_is_processed_at_its_end(table: RecoverableTable, gateway: Gateway) -> None:
+def test_an_order_that_was_charged_after_all_is_processed_at_its_end(
+    table: RecoverableTable, provider: FakeProvider
+) -> None:
     order = table.create(an_order_of_age(DEADLINE + CLOSING))
-    gateway.receipts[order.order_id] = Receipt("payment-1")
+    provider.receipts[order.order_id] = Receipt("payment-1")
 
     assert recover()["recovered"] == 1
     assert table.stored[order.order_id].status is Status.PROCESSED
 
 
 def test_an_order_that_was_never_charged_is_declined_at_its_end_with_the_reason(
-    table: RecoverableTable, gateway: Gateway
+    table: RecoverableTable, provider: FakeProvider
 ) -> None:
     order = table.create(an_order_of_age(DEADLINE + CLOSING))
 
     assert recover()["recovered"] == 1
     declined = table.stored[order.order_id]
     assert (declined.status, declined.decline_reason) == (Status.DECLINED, "No payment within 72 hours")
-    assert gateway.charges == []
+    assert provider.charges == []
 
 
-def test_an_order_does_not_end_while_the_provider_cannot_be_asked(table: RecoverableTable, gateway: Gateway) -> None:
+def test_an_order_does_not_end_while_the_provider_cannot_be_asked(
+    table: RecoverableTable, provider: FakeProvider
+) -> None:
     order = table.create(an_order_of_age(DEADLINE + CLOSING, attempts=80))
-    gateway.unavailable = {order.order_id}
+    provider.unavailable = {order.order_id}
 
     assert recover() == {"recovered": 0, "deferred": 1, "failed": 0}
     assert table.stored[order.order_id].due_at > clock.now()  # type: ignore[operator]  # it is deferred
 
 
 def test_a_run_that_takes_long_charges_nothing_once_the_deadline_has_passed(
-    table: RecoverableTable, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, log: StringIO
+    table: RecoverableTable, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch, log: StringIO
 ) -> None:
     order = table.create(an_order_of_age(DEADLINE - timedelta(seconds=1)))
-    find, now = gateway.find, clock.now
+    find, now = provider.find, clock.now
 
     async def find_slowly(order_id: UUID) -> Receipt | None:
         monkeypatch.setattr(clock, "now", lambda: now() + timedelta(seconds=2))
         return await find(order_id)
 
-    monkeypatch.setattr(gateway, "find", find_slowly)
+    monkeypatch.setattr(provider, "find", find_slowly)
 
     assert recover() == {"recovered": 0, "deferred": 1, "failed": 0}
-    assert gateway.charges == []
+    assert provider.charges == []
     assert table.stored[order.order_id].due_at == order.created_at + DEADLINE + CLOSING
     assert log_lines(log)[0]["reason"] == (
         "the deadline has passed; the provider is asked once more before the order ends"
     )
 
 
-def test_an_order_that_the_stream_settled_meanwhile_is_left_alone(table: RecoverableTable, gateway: Gateway) -> None:
+def test_an_order_that_the_stream_settled_meanwhile_is_left_alone(
+    table: RecoverableTable, provider: FakeProvider
+) -> None:
     order = table.create(an_order())
     due = table.due
 
@@ -183,20 +191,20 @@ def test_an_order_that_the_stream_settled_meanwhile_is_left_alone(table: Recover
     table.due = due_then_settled  # type: ignore[method-assign]
 
     assert recover() == {"recovered": 0, "deferred": 0, "failed": 0}
-    assert gateway.searches == []
+    assert provider.searches == []
 
 
 def test_an_order_that_another_attempt_settles_at_the_same_time_is_not_counted(
-    table: RecoverableTable, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+    table: RecoverableTable, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order = table.create(an_order())
-    charge = gateway.charge
+    charge = provider.charge
 
-    async def charged_twice(**payment: Any) -> Receipt:  # noqa: ANN401  # as PaymentGateway.charge has it
+    async def charged_twice(**payment: Any) -> Receipt:  # noqa: ANN401  # as PaymentProvider.charge has it
         table.create(order.processed("payment-1"))
         return await charge(**payment)
 
-    monkeypatch.setattr(gateway, "charge", charged_twice)
+    monkeypatch.setattr(provider, "charge", charged_twice)
 
     assert recover() == {"recovered": 0, "deferred": 0, "failed": 0}
     assert table.stored[order.order_id].payment_id == "payment-1"
@@ -229,7 +237,7 @@ def test_no_batch_starts_that_the_time_left_may_not_suffice_for(table: Recoverab
 
 
 def test_a_thousand_orders_that_keep_failing_do_not_keep_a_younger_one_waiting(
-    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+    provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     orders = OrderTable("orders", cast("DynamoDBClient", MemoryDynamoDB("orders")))
     monkeypatch.setattr(recover_orders, "orders", orders)
@@ -240,7 +248,7 @@ def test_a_thousand_orders_that_keep_failing_do_not_keep_a_younger_one_waiting(
     # They failed before, and have been due again for up to 100 s: at this very moment all of them are.
     for number in range(1_000):
         failing = an_order_of_age(timedelta(hours=2), attempts=7, due_at=now - timedelta(seconds=number / 10))
-        gateway.unavailable.add(orders.create(failing).order_id)
+        provider.unavailable.add(orders.create(failing).order_id)
 
     assert recover() == {"recovered": 1, "deferred": 49, "failed": 0}
     assert orders.get(younger.order_id).status is Status.PROCESSED
@@ -266,7 +274,7 @@ def test_a_client_that_is_bound_to_an_event_loop_serves_every_run(
     table: RecoverableTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LAMBDA_TASK_ROOT", "/var/task")
-    monkeypatch.setattr(recover_orders, "gateway", LoopBoundGateway())
+    monkeypatch.setattr(recover_orders, "provider", LoopBoundProvider())
     monkeypatch.setattr(recover_orders, "ORDERS_PER_BATCH", 1)
     table.create(an_order())
     table.create(an_order())

@@ -26,7 +26,7 @@ def test_the_environment_is_read() -> None:
         "orders_table": "order-processor-dev-orders",
         "payment_delay_seconds": 2.0,
         "payment_deadline_seconds": 259_200.0,
-        "payment_gateway": None,
+        "payment_provider": None,
         "recovery_grace_seconds": 300.0,
     }
 

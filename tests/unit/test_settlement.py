@@ -7,12 +7,12 @@ import pytest
 from shared.order import Order, Status
 from shared.order_table import OutcomeRefused
 from shared.settlement import Settlement
-from tests.builders import Gateway, Table, XRay, an_order
+from tests.builders import FakeProvider, Table, XRay, an_order
 
 
 def settle(table: Table, order: Order) -> Order:
     async def run() -> Order:
-        settlement = Settlement(table, Gateway(), XRay(), deadline_seconds=60, seconds=60)  # type: ignore[arg-type]
+        settlement = Settlement(table, FakeProvider(), XRay(), deadline_seconds=60, seconds=60)  # type: ignore[arg-type]
         try:
             return await settlement.settle(order, queued_at=order.created_at.timestamp())
         finally:

@@ -73,7 +73,7 @@ WRITE_SECONDS = outcome_writer.LINGER_SECONDS + outcome_writer.FIRST_BACKOFF_SEC
 
 @pytest.mark.parametrize("seconds", [timeout("processPayment"), recover_orders.BATCH_SECONDS])
 def test_a_batch_has_time_to_ask_to_charge_and_to_record(seconds: int) -> None:
-    left = seconds - 2 * settlement.GATEWAY_TIMEOUT_SECONDS - outcome_writer.RESERVED_SECONDS
+    left = seconds - 2 * settlement.PROVIDER_TIMEOUT_SECONDS - outcome_writer.RESERVED_SECONDS
 
     assert left > WRITE_SECONDS + TABLE_CALL
 
@@ -89,4 +89,4 @@ def test_no_charge_is_on_its_way_when_an_order_ends() -> None:
 def test_the_longest_simulated_payment_is_not_cut_off() -> None:
     longest = PaymentSettings.model_json_schema()["properties"]["PAYMENT_DELAY_SECONDS"]["maximum"]
 
-    assert longest < settlement.GATEWAY_TIMEOUT_SECONDS
+    assert longest < settlement.PROVIDER_TIMEOUT_SECONDS

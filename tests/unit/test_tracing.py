@@ -24,14 +24,14 @@ from shared.order import Order
 from shared.order_table import OrderTable, OutcomeRefused, TableUnavailable, to_item, to_order
 from shared.outcome_writer import TRIES
 from shared.tracing import PaymentSegment, TraceHeader
-from tests.builders import VALID, Context, Gateway, Table, XRay, a_batch, a_record, a_request, an_order
+from tests.builders import VALID, Context, FakeProvider, Table, XRay, a_batch, a_record, a_request, an_order
 from tests.unit.conftest import log_lines
 
 ROOT = "1-5759e988-bd862e3fe1be46a994272793"
 PARENT = "53995c3f42cd8ad8"
 HEADER_VARIABLE = "_X_AMZN_TRACE_ID"  # "Lambda environment variables", AWS Lambda Developer Guide
 
-pytestmark = pytest.mark.usefixtures("gateway")
+pytestmark = pytest.mark.usefixtures("provider")
 
 
 @pytest.mark.parametrize(
@@ -192,8 +192,8 @@ def test_a_payment_is_a_segment_of_the_orders_own_trace(xray: XRay) -> None:
     assert segment["name"] == "order-processor-test-payment"
     assert "origin" not in segment
     assert segment["annotations"] == {"order_id": str(order.order_id), "status": "PROCESSED"}
-    assert list(parts(segment)) == ["stream wait", "payment gateway", "DynamoDB"]
-    assert parts(segment)["payment gateway"]["namespace"] == "remote"
+    assert list(parts(segment)) == ["stream wait", "payment provider", "DynamoDB"]
+    assert parts(segment)["payment provider"]["namespace"] == "remote"
     assert parts(segment)["DynamoDB"]["namespace"] == "aws"
     assert parts(segment)["DynamoDB"]["aws"] == {"operation": "BatchExecuteStatement", "table_name": "orders"}
     assert not {"fault", "error"} & {key for part in [segment, *segment["subsegments"]] for key in part}
@@ -264,7 +264,7 @@ def test_a_clock_that_is_set_back_ends_nothing_before_its_start(monkeypatch: pyt
     monkeypatch.setattr(time, "time", lambda: next(clock))
 
     segment = PaymentSegment(order, queued_at=999.0)
-    with segment.subsegment("payment gateway"):
+    with segment.subsegment("payment provider"):
         pass
 
     document = json.loads(str(segment.document()))
@@ -275,14 +275,14 @@ def test_a_clock_that_is_set_back_ends_nothing_before_its_start(monkeypatch: pyt
 
 
 @pytest.mark.usefixtures("table")
-def test_a_declined_payment_is_an_error(xray: XRay, gateway: Gateway) -> None:
+def test_a_declined_payment_is_an_error(xray: XRay, provider: FakeProvider) -> None:
     order = an_order(sampled=True)
-    gateway.declined = {order.order_id}
+    provider.declined = {order.order_id}
 
     deliver(order)
 
     [segment] = xray.segments
-    payment = parts(segment)["payment gateway"]
+    payment = parts(segment)["payment provider"]
     assert segment["annotations"]["status"] == "DECLINED"
     assert segment["error"] is payment["error"] is True
     assert (cause(payment), payment["namespace"]) == (("Declined", "insufficient funds"), "remote")
@@ -290,34 +290,34 @@ def test_a_declined_payment_is_an_error(xray: XRay, gateway: Gateway) -> None:
 
 
 @pytest.mark.usefixtures("table")
-def test_a_deferred_payment_is_a_fault_and_leaves_the_order_pending(xray: XRay, gateway: Gateway) -> None:
+def test_a_deferred_payment_is_a_fault_and_leaves_the_order_pending(xray: XRay, provider: FakeProvider) -> None:
     order = an_order(sampled=True)
-    gateway.unavailable = {order.order_id}
+    provider.unavailable = {order.order_id}
 
     assert deliver(order) == 0
 
     [segment] = xray.segments
-    payment = parts(segment)["payment gateway"]
+    payment = parts(segment)["payment provider"]
     assert segment["fault"] is payment["fault"] is True
     assert "error" not in segment
-    assert cause(payment) == ("GatewayUnavailable", "no answer")
+    assert cause(payment) == ("ProviderUnavailable", "no answer")
     assert segment["annotations"]["status"] == "PENDING"
     assert "fault" not in parts(segment)["DynamoDB"]
 
 
 @pytest.mark.usefixtures("table")
 def test_the_message_of_an_error_in_the_adapter_stays_out_of_trace_and_log(
-    xray: XRay, gateway: Gateway, log: StringIO, monkeypatch: pytest.MonkeyPatch
+    xray: XRay, provider: FakeProvider, log: StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(_: UUID) -> None:
         raise RuntimeError("card 4111111111111111 of Ana")
 
-    monkeypatch.setattr(gateway, "_answer", fail)
+    monkeypatch.setattr(provider, "_answer", fail)
 
     assert deliver(an_order(sampled=True)) == 0
 
     [segment] = xray.segments
-    assert cause(parts(segment)["payment gateway"]) == ("GatewayUnavailable", "RuntimeError")
+    assert cause(parts(segment)["payment provider"]) == ("ProviderUnavailable", "RuntimeError")
     assert "Ana" not in json.dumps(segment) + log.getvalue()
 
 
@@ -343,11 +343,11 @@ def test_a_long_message_is_cut(table: Table, xray: XRay) -> None:
 
 
 def test_the_segment_tells_the_stored_status_when_another_attempt_was_first(
-    table: Table, xray: XRay, gateway: Gateway
+    table: Table, xray: XRay, provider: FakeProvider
 ) -> None:
     order = an_order(sampled=True)
     table.stored[order.order_id] = order.processed("payment-1")
-    gateway.declined = {order.order_id}
+    provider.declined = {order.order_id}
 
     deliver(order)
 
@@ -356,9 +356,9 @@ def test_the_segment_tells_the_stored_status_when_another_attempt_was_first(
 
 
 @pytest.mark.usefixtures("table")
-def test_no_segment_is_sent_from_the_fourth_attempt_on(xray: XRay, gateway: Gateway) -> None:
+def test_no_segment_is_sent_from_the_fourth_attempt_on(xray: XRay, provider: FakeProvider) -> None:
     order = an_order(sampled=True)
-    gateway.unavailable = {order.order_id}
+    provider.unavailable = {order.order_id}
 
     for attempts in range(5):
         deliver(order.model_copy(update={"attempts": attempts}))

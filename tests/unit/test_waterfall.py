@@ -41,7 +41,7 @@ def an_attempt(part_id: str, start: float, status: str = "PROCESSED", **fields: 
     failed = {"fault": True} if status == "PENDING" else {}
     subsegments = [
         a_part(f"{part_id}1", "stream wait", 0.11, start),
-        a_part(f"{part_id}2", "payment gateway", start, start + 2, namespace="remote", **failed),
+        a_part(f"{part_id}2", "payment provider", start, start + 2, namespace="remote", **failed),
     ]
     annotations = {"order_id": ORDER_ID, "status": status}
     attempt = a_part(part_id, "processPayment", 0.11, start + 2, parent_id="b1", annotations=annotations, **failed)
@@ -63,7 +63,7 @@ def test_an_order_from_its_request_to_its_payment() -> None:
         "    dynamodb PutItem orders   100 ms    10 ms   ▕",
         "    processPayment            110 ms   2.29 s   ▕█████████████████████████████████████████",
         "      stream wait             110 ms   290 ms   ▕█████▏",
-        "      payment gateway         400 ms   2.00 s         ████████████████████████████████████",
+        "      payment provider        400 ms   2.00 s         ████████████████████████████████████",
         "request 240 ms · wait 290 ms · payment 2.00 s · end to end 2.40 s",
         "trace 1-6b053e1f-8b916bdcc49030015e43c5b9",
     ]

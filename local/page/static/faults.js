@@ -14,7 +14,7 @@ const group = (title, ...buttons) =>
   el("div", { role: "group", "aria-label": title }, el("h3", {}, title), el("div", { class: "buttons" }, buttons));
 
 find("break").append(
-  group("Payment gateway", ["up", "slow", "failing", "hanging"].map((mood) => sets(mood, "gateway", { mood }))),
+  group("Payment provider", ["up", "slow", "failing", "hanging"].map((mood) => sets(mood, "mood", { mood }))),
   group("Stream mapping", sets("Pause", "mapping", { paused: true }), sets("Resume", "mapping", { paused: false }),
     does("Deliver the last batch again", "again")),
   group("Crashes", does("Kill the next function that charges", "crash"), does("Restart DynamoDB Local", "outage")),

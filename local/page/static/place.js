@@ -15,7 +15,7 @@ let sent = 0;
 find("presets").append(
   button("Usual", () => send(USUAL)),
   button("Declined", () => send(ofTotal("402.00"))),
-  button("Gateway down", () => send(ofTotal("503.00"))),
+  button("Provider down", () => send(ofTotal("503.00"))),
   button("Invalid", () => send(INVALID)),
   button("Same key twice", async (_, key = crypto.randomUUID()) => (await send(USUAL, key), send(USUAL, key))),
   ...[10, 200, 500].map((count) => button(`Burst of ${count}`, () => sendBurst(count))),
