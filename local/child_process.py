@@ -8,10 +8,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, cast
 
+from tools.command import CommandFailed
+
 STOP_SECONDS = 5
 
 
-class LocalRunFailed(Exception):
+class LocalRunFailed(CommandFailed):
     """A part of the local run could not start, or ended by itself. The message is for the developer."""
 
 

@@ -2,7 +2,9 @@
 
 import os
 
-API_PORT, PAGE_PORT, LAMBDA_PORT, DYNAMODB_PORT, XRAY_PORT = 3000, 3001, 3002, 8000, 2000
+from tools.local_run import XRAY_PORT
+
+PAGE_PORT, LAMBDA_PORT, DYNAMODB_PORT = 3001, 3002, 8000
 
 
 def environment(dynamodb_port: int = DYNAMODB_PORT, xray_port: int = XRAY_PORT) -> dict[str, str]:

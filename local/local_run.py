@@ -15,17 +15,17 @@ from typing import Any, NamedTuple
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local import service as serverless_yml
+from local import serverless_yml
 from local.child_process import LocalRunFailed
-from local.deliveries import Deliveries
 from local.dynamodb import DynamoDBLocal
-from local.functions import Functions
-from local.lambda_endpoint import invoker
-from local.lambda_runtime import WARM_UP
-from local.log_lines import FunctionLogs, readable
+from local.lambda_.endpoint import invoker
+from local.lambda_.function_processes import FunctionProcesses
+from local.lambda_.runtime import WARM_UP
+from local.lambda_.serverless_offline import ServerlessOffline
+from local.page.deliveries import Deliveries
+from local.page.log_lines import FunctionLogs, readable
+from local.page.payment_provider import FOLDER_VARIABLE, LocalProvider
 from local.page.server import OrderPage
-from local.payment_provider import FOLDER_VARIABLE, LocalProvider
-from local.serverless_offline import ServerlessOffline
 from local.stream_mapping import FunctionError, MappingSettings, StreamMapping, UnsupportedMapping
 from local.xray import XRay
 
@@ -68,7 +68,9 @@ class LocalRun:
         began = time.monotonic()
         with ExitStack() as parts:
             folder = self._database or Path(parts.enter_context(TemporaryDirectory(prefix="order-processor-")))
-            os.environ.update({"PAYMENT_PROVIDER": "local.payment_provider:provider", FOLDER_VARIABLE: str(folder)})
+            os.environ.update(
+                {"PAYMENT_PROVIDER": "local.page.payment_provider:provider", FOLDER_VARIABLE: str(folder)}
+            )
             dynamodb = DynamoDBLocal(port=self._ports.dynamodb, database=self._database)
             parts.callback(dynamodb.stop)
             xray = XRay(port=self._ports.xray)
@@ -81,7 +83,7 @@ class LocalRun:
             service, *_ = self._results(*starts)
 
             runtime_folder = Path(parts.enter_context(TemporaryDirectory(prefix="order-processor-")))
-            functions = Functions(service, runtime_folder, partial(self._take_log_line, page.logs))
+            functions = FunctionProcesses(service, runtime_folder, partial(self._take_log_line, page.logs))
             parts.callback(functions.kill)
             offline = ServerlessOffline(
                 api_port=self._ports.api, lambda_port=self._ports.functions, virtual_env=runtime_folder, say=self.say
@@ -166,7 +168,11 @@ class LocalRun:
         return [future.result() for future in futures]
 
     def _watch(
-        self, dynamodb: DynamoDBLocal, functions: Functions, offline: ServerlessOffline, mappings: list[Future[None]]
+        self,
+        dynamodb: DynamoDBLocal,
+        functions: FunctionProcesses,
+        offline: ServerlessOffline,
+        mappings: list[Future[None]],
     ) -> None:
         while True:
             self._check()

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from local.child_process import LocalRunFailed
-from local.environment import API_PORT, DYNAMODB_PORT, LAMBDA_PORT, PAGE_PORT, XRAY_PORT, environment
+from local.environment import DYNAMODB_PORT, LAMBDA_PORT, PAGE_PORT, environment
 from local.local_run import LocalRun, Ports, Stopped
 from local.ports import is_free
+from tools.local_run import API_PORT, XRAY_PORT
 
 HIGHEST_PORT = 65_535
 PORTS = {

@@ -6,9 +6,8 @@ The datagrams are described in "Sending trace data to X-Ray", AWS X-Ray Develope
 import logging
 import socket
 import threading
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-import boto3
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.server import ThreadedMotoServer
 from moto.xray.exceptions import BadSegmentException
@@ -17,24 +16,11 @@ from moto.xray.models import xray_backends
 from local.child_process import LocalRunFailed
 from local.ports import free_port
 
-if TYPE_CHECKING:
-    from mypy_boto3_xray import XRayClient
-
 REGION = "us-east-1"
 LARGEST_DATAGRAM = 65_535
 END = b"end"
 
 log = logging.getLogger(__name__)
-
-
-def local_client(endpoint_url: str) -> "XRayClient":
-    """Return a client of moto's X-Ray API, which accepts any credentials."""
-    session = boto3.Session(
-        aws_access_key_id="local",
-        aws_secret_access_key="local",  # noqa: S106  # nothing secret
-        region_name=REGION,
-    )
-    return session.client("xray", endpoint_url=endpoint_url)
 
 
 class XRay:

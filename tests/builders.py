@@ -7,9 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -17,12 +15,12 @@ from local.stream_mapping.records import to_lambda_record
 from shared.order import NewOrder, Order, Status
 from shared.order_table import TableUnavailable, to_item
 from shared.payment import Declined, ProviderUnavailable, Receipt
+from simulation.aws.stream import STREAM_ARN, a_stream_record
 from tests.xray_documents import validated
+from tools.repository import NEW_ORDER
 
 # The customer's id is in no hexadecimal text, so that a test can look for it in what is logged.
-VALID: dict[str, Any] = json.loads((Path(__file__).parents[1] / "examples" / "order.json").read_text())
-
-STREAM_ARN = "arn:aws:dynamodb:us-east-1:123456789012:table/orders/stream/2026-01-01T00:00:00.000"
+VALID = NEW_ORDER
 
 
 @dataclass
@@ -66,27 +64,6 @@ def a_request(method: str, path: str, body: object = None, **changes: object) ->
 def a_record(order: Order, sequence_number: int = 1) -> dict[str, Any]:
     """The record that the stream delivers when an order is added."""
     return to_lambda_record(a_stream_record(to_item(order), str(sequence_number), order.created_at), STREAM_ARN)
-
-
-def a_stream_record(
-    item: dict[str, Any], sequence_number: str, time: datetime, event_name: str = "INSERT"
-) -> dict[str, Any]:
-    """A record of the table's stream, as boto3 returns it."""
-    return {
-        "eventID": f"event-{sequence_number}",
-        "eventName": event_name,
-        "eventVersion": "1.1",
-        "eventSource": "aws:dynamodb",
-        "awsRegion": "us-east-1",
-        "dynamodb": {
-            "ApproximateCreationDateTime": time,
-            "Keys": {"order_id": item["order_id"]},
-            "NewImage": dict(item),
-            "SequenceNumber": sequence_number,
-            "SizeBytes": 300,
-            "StreamViewType": "NEW_IMAGE",
-        },
-    }
 
 
 def a_batch(orders: Sequence[Order]) -> dict[str, Any]:

@@ -2,9 +2,13 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from tests.builders import FakeProvider
 
 ENVIRONMENT = {
     "ALERT_EMAIL": "",  # and not the one of a developer's .env
@@ -26,8 +30,6 @@ os.environ.update(ENVIRONMENT)
 for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"):
     os.environ.pop(name, None)
 
-pytest_plugins = ["tests.provider"]
-
 # How long an example takes depends on the machine's load.
 settings.register_profile("no-deadline", deadline=None)
 settings.load_profile("no-deadline")
@@ -40,3 +42,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not config.getoption("picture"):
         items[:] = [item for item in items if "_picture_" not in item.name]
+
+
+@pytest.fixture
+def provider(monkeypatch: pytest.MonkeyPatch) -> "FakeProvider":
+    """The payment provider that the functions ask."""
+    # Not above: the functions read the environment as they are imported.
+    from functions import process_payment, recover_orders  # noqa: PLC0415
+    from tests.builders import FakeProvider  # noqa: PLC0415
+
+    provider = FakeProvider()
+    for function in (process_payment, recover_orders):
+        monkeypatch.setattr(function, "provider", provider)
+    return provider

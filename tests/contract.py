@@ -3,12 +3,13 @@
 import json
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
 
-DOCUMENT = json.loads((Path(__file__).parents[1] / "openapi.json").read_text())
+from tools.repository import ROOT
+
+DOCUMENT = json.loads((ROOT / "openapi.json").read_text())
 COMPONENTS = DOCUMENT["components"]
 
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from local.service import ROOT
+from tools.repository import ROOT
 
 FOLDER = ROOT / ".tools"
 SECONDS = 300

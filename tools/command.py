@@ -6,16 +6,9 @@ from collections.abc import Callable
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-from local.child_process import LocalRunFailed
-
 
 class CommandFailed(Exception):
     """The command cannot do its work; the message says why, and what to do."""
-
-
-def no_local_run(port: int) -> CommandFailed:
-    """Nothing answers where the local run would."""
-    return CommandFailed(f"No local run answers on port {port}: start it with `npm start`, or name a --stage.")
 
 
 def add_stage(parser: argparse.ArgumentParser, help: str) -> None:  # noqa: A002  # argparse's own name
@@ -30,7 +23,7 @@ def run(command: Callable[[], None]) -> int:
         command()
     except NoCredentialsError:
         message = "AWS has no credentials of yours: set them with `aws configure`, or in the environment."
-    except (BotoCoreError, ClientError, CommandFailed, LocalRunFailed) as error:
+    except (BotoCoreError, ClientError, CommandFailed) as error:
         message = str(error)
     else:
         return 0

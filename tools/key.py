@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from tools.command import add_stage, run
-from tools.deployed_api import find_api
+from tools.stage import Stage
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -13,7 +13,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="npm run key --", description=__doc__)
     add_stage(parser, "the key of this stage (default: dev)")
     options = parser.parse_args(arguments)
-    return run(lambda: print(find_api(options.stage or "dev", options.region).key))
+    return run(lambda: print(Stage.of(options.stage or "dev", options.region).api_key()))
 
 
 if __name__ == "__main__":

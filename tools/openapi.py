@@ -10,9 +10,8 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from local.service import ROOT
 from shared.order import NewOrder, Order
-from tools.examples import NEW_ORDER
+from tools.repository import NEW_ORDER, ROOT
 
 DOCUMENT = ROOT / "openapi.json"
 

@@ -10,16 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import boto3
 import requests
 from rich.console import Console
 
-from local.environment import API_PORT, XRAY_PORT
-from local.xray import local_client
-from tools.command import CommandFailed, add_stage, no_local_run, run
-from tools.deployed_api import find_api
-from tools.trace import POLL_SECONDS, read_documents
-from tools.waterfall import is_complete
+from tools.command import CommandFailed, add_stage, run
+from tools.local_run import API_PORT, XRAY_PORT, no_local_run, xray_client
+from tools.stage import Stage
+from tools.trace.documents import POLL_SECONDS, read_documents
+from tools.trace.waterfall import is_complete
 
 if TYPE_CHECKING:
     from mypy_boto3_xray import XRayClient
@@ -114,9 +112,9 @@ def _expect(condition: object, reason: str) -> None:
 
 
 def _deployed(options: argparse.Namespace) -> Target:
-    api = find_api(options.stage, options.region)
-    xray = boto3.client("xray", region_name=api.region)
-    return Target(f"{options.url or api.url}/orders", {"x-api-key": api.key}, xray)
+    stage = Stage.of(options.stage, options.region)
+    url = options.url or stage.api_url()
+    return Target(f"{url}/orders", {"x-api-key": stage.api_key()}, stage.session.client("xray"))
 
 
 def _local(options: argparse.Namespace) -> Target:
@@ -125,7 +123,7 @@ def _local(options: argparse.Namespace) -> Target:
         requests.get(url, timeout=REQUEST_SECONDS)
     except requests.ConnectionError:
         raise no_local_run(options.port) from None
-    return Target(url, {}, local_client(f"http://127.0.0.1:{options.xray_port}"))
+    return Target(url, {}, xray_client(f"http://127.0.0.1:{options.xray_port}"))
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:

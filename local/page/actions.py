@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, get_args
 
-from local.deliveries import Deliveries
 from local.dynamodb import DynamoDBLocal
+from local.page.deliveries import Deliveries
+from local.page.payment_provider import LocalProvider, Mood
 from local.page.table_watch import Row, TableWatch
-from local.payment_provider import LocalProvider, Mood
 from local.stream_mapping import Invoke
 from shared.order import to_timestamp
 

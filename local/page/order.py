@@ -6,10 +6,10 @@ from typing import Any
 import boto3
 from boto3.dynamodb.types import TypeDeserializer
 
-from local.log_lines import FunctionLogs
+from local.page.log_lines import FunctionLogs
 from local.page.table_watch import CLIENT
-from local.trace_rows import rows
-from local.xray import local_client
+from tools.local_run import xray_client
+from tools.trace.rows import rows
 
 _plain = TypeDeserializer().deserialize
 
@@ -19,7 +19,7 @@ class OrderReader:
 
     def __init__(self, table_name: str, xray_url: str, logs: FunctionLogs) -> None:
         self._table_name, self._logs = table_name, logs
-        self._dynamodb, self._xray = boto3.client("dynamodb", config=CLIENT), local_client(xray_url)
+        self._dynamodb, self._xray = boto3.client("dynamodb", config=CLIENT), xray_client(xray_url)
 
     def read(self, order_id: str) -> dict[str, Any]:
         """Return the item, the log lines, and the rows that `npm run trace` draws; an empty item if there is none."""

@@ -12,15 +12,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 from flask import Flask, Response, abort, request, send_file
 from werkzeug.serving import make_server
 
-from local.deliveries import Deliveries
 from local.dynamodb import DynamoDBLocal
-from local.log_lines import FunctionLogs
 from local.page.actions import NAMES, Actions, Refused
+from local.page.deliveries import Deliveries
+from local.page.log_lines import FunctionLogs
 from local.page.order import OrderReader
+from local.page.payment_provider import LocalProvider
 from local.page.table_watch import TableWatch
-from local.payment_provider import LocalProvider
-from local.service import ROOT
 from local.stream_mapping import FunctionError, Invoke
+from tools.repository import ROOT
 
 TICK_SECONDS = 0.25
 TRACE_SECONDS = 6  # how long after an order's last change parts of its trace may still come

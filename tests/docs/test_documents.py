@@ -9,7 +9,8 @@ import pytest
 
 from shared.observability import Metric
 from tests.markdown import README as ENGLISH
-from tests.markdown import ROOT, anchors, blocks, code, commands, documents, headings, links, prose, rows
+from tests.markdown import anchors, blocks, code, commands, documents, headings, links, prose, rows
+from tools.repository import ROOT
 
 PORTUGUESE = ROOT / "README.pt-BR.md"
 SOURCES = [*ROOT.glob("functions/*.py"), *ROOT.glob("shared/*.py")]

@@ -13,7 +13,8 @@ from uuid import uuid4
 import pytest
 
 from shared.payment import Declined, PaymentProvider, ProviderUnavailable, Receipt
-from tests.markdown import ROOT, blocks
+from tests.markdown import blocks
+from tools.repository import ROOT
 
 ORDER_ID = uuid4()
 

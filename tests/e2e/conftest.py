@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, cached_property
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
 import boto3
@@ -16,16 +15,16 @@ import pytest
 import requests
 from playwright.sync_api import Browser
 
-from local import service as serverless_yml
+from local import serverless_yml
 from local.ports import free_port
 from tests.builders import VALID, an_item
-from tests.e2e.browser import open_browser
+from tests.e2e.page.browser import open_browser
 from tests.waiting import eventually
+from tools.repository import ROOT
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-ROOT = Path(__file__).parents[2]
 ORDERS_TABLE = "order-processor-dev-orders"
 READY_SECONDS = 120
 ANSWER_SECONDS = 60

@@ -5,7 +5,7 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from local.payment_provider import LocalProvider
+from local.page.payment_provider import LocalProvider
 from tests.e2e.conftest import Service, npm_start
 
 

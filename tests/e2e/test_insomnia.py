@@ -3,7 +3,6 @@
 import base64
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +10,9 @@ import requests
 
 from tests.builders import VALID, an_item
 from tests.e2e.conftest import Service
+from tools.repository import ROOT
 
-EXPORT: dict[str, Any] = json.loads((Path(__file__).parents[2] / "insomnia.json").read_text())
+EXPORT: dict[str, Any] = json.loads((ROOT / "insomnia.json").read_text())
 RESOURCES: list[dict[str, Any]] = EXPORT["resources"]
 REQUESTS = [resource for resource in RESOURCES if resource["_type"] == "request"]
 VARIABLE = re.compile(r"{{ _\.(\w+) }}")

@@ -14,7 +14,8 @@ from tests.e2e.command import Ended, run
 from tests.e2e.conftest import ORDERS_TABLE, Service
 from tests.waiting import eventually
 from tests.xray_documents import all_of, validated
-from tools import smoke, trace
+from tools import smoke
+from tools.trace import __main__ as trace
 
 
 def trace_of(service: Service, order_id: object, *options: object) -> Ended:

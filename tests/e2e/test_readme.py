@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import Service
-from tests.markdown import README, ROOT, commands
+from tests.markdown import README, commands
+from tools.repository import ROOT
 
 LIMIT_SECONDS = 30
 UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")

@@ -22,10 +22,11 @@ from local.ports import free_port
 from local.start import PORTS, main
 from tests.builders import VALID
 from tests.e2e.command import run
-from tests.e2e.conftest import ENDED, ROOT, Service, npm_start
+from tests.e2e.conftest import ENDED, Service, npm_start
 from tests.waiting import eventually
+from tools.repository import ROOT
 
-SETUP = "local/setup.mjs"
+SETUP = "local/setup/run.mjs"
 LIMIT_SECONDS = 60
 
 

@@ -12,12 +12,12 @@ import boto3
 import pytest
 
 from functions import create_order, get_order, process_payment, recover_orders
-from local import service
+from local import serverless_yml
 from local.dynamodb import DynamoDBLocal
 from local.stream_mapping import MappingSettings, StreamMapping
 from shared.order_table import OrderTable
 from tests.builders import Context
-from tests.integration.compiled import STAGES, Compiled, compiled_stage
+from tests.integration.template.compiled import STAGES, Compiled, compiled_stage
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -37,7 +37,7 @@ def dynamodb() -> Iterator[DynamoDBLocal]:
 @pytest.fixture(scope="session")
 def resolved_service() -> dict[str, Any]:
     """serverless.yml, its variables resolved."""
-    return service.load()
+    return serverless_yml.load()
 
 
 @pytest.fixture(scope="session")
@@ -69,7 +69,7 @@ def client(dynamodb: DynamoDBLocal) -> "DynamoDBClient":
 def orders(client: "DynamoDBClient", resolved_service: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> OrderTable:
     """An empty orders table, which the functions use."""
     name = f"orders-{next(_numbers)}"
-    client.create_table(**service.orders_table_definition(resolved_service) | {"TableName": name})
+    client.create_table(**serverless_yml.orders_table_definition(resolved_service) | {"TableName": name})
     table = OrderTable(name, client)
     for function in (create_order, get_order, process_payment, recover_orders):
         monkeypatch.setattr(function, "orders", table)
@@ -95,7 +95,7 @@ def connect_stream(
                 return dict(process_payment.lambda_handler(event, Context()))
 
         mapping = StreamMapping(
-            settings=MappingSettings.from_event(service.stream_event(resolved_service, "processPayment")),
+            settings=MappingSettings.from_event(serverless_yml.stream_event(resolved_service, "processPayment")),
             client=boto3.client("dynamodbstreams", endpoint_url=dynamodb.endpoint_url),
             stream_arn=client.describe_table(TableName=orders.name)["Table"]["LatestStreamArn"],
             function_arn=Context.invoked_function_arn,

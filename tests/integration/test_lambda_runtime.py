@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from local.functions import Functions
-from local.lambda_runtime import HEADER_VARIABLE, MOST_AT_WORK, WARM_UP
+from local.lambda_.function_processes import FunctionProcesses
+from local.lambda_.runtime import HEADER_VARIABLE, MOST_AT_WORK, WARM_UP
 from tests.waiting import eventually
 
 LIMIT_SECONDS = 30
@@ -91,7 +91,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, daemon: socket.socke
             }
         },
     }
-    functions = Functions(service, tmp_path, lines.append)
+    functions = FunctionProcesses(service, tmp_path, lines.append)
     try:
         functions.wait_until_it_listens(threading.Event())
         yield tmp_path

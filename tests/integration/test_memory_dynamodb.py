@@ -12,14 +12,15 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from local import service
+from local import serverless_yml
 from local.stream_mapping.records import to_lambda_record
 from shared import clock
 from shared.order import Order, OrderNotFound, Status
 from shared.order_table import BUCKETS, OrderTable, to_item
-from tests.builders import a_stream_record, an_order
-from tests.simulate.memory_dynamodb import FILTER, MemoryDynamoDB
-from tests.simulate.update_statement import Item
+from simulation.aws.memory_dynamodb import FILTER, MemoryDynamoDB
+from simulation.aws.stream import a_stream_record
+from simulation.aws.update_statement import Item
+from tests.builders import an_order
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -86,7 +87,7 @@ def backend(request: pytest.FixtureRequest) -> Backend:
     database, resolved = request.getfixturevalue("dynamodb"), request.getfixturevalue("resolved_service")
     client: DynamoDBClient = boto3.client("dynamodb", endpoint_url=database.endpoint_url)
     name = f"conformance-{next(_numbers)}"
-    client.create_table(**service.orders_table_definition(resolved) | {"TableName": name})
+    client.create_table(**serverless_yml.orders_table_definition(resolved) | {"TableName": name})
     return Local(client, name, database.endpoint_url)
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from local.environment import environment
 from local.ports import free_port
-from local.service import ROOT, SERVERLESS
+from local.serverless_yml import SERVERLESS
+from tools.repository import ROOT
 
 COMMAND_SECONDS = 60
 

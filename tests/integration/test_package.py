@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
+from bench.execution_environment import ExecutionEnvironment
 from local.dynamodb import DynamoDBLocal
 from local.environment import environment
 from local.ports import free_port
-from local.service import ROOT
 from shared.order_table import OrderTable
 from tests.builders import VALID, a_batch, a_request, an_order
-from tests.integration.compiled import compiled_stage
-from tools.bench.execution_environment import ExecutionEnvironment
+from tests.integration.template.compiled import compiled_stage
+from tools.repository import ROOT
 
 MEGABYTE = 1_000_000
 # 7.8 MB of it are used: bytecode 3.1, binaries 2.3, sources 1.7, the rest mostly certificates and botocore's data.

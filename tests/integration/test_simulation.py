@@ -15,8 +15,8 @@ from shared.order_table import OrderTable, TableUnavailable, to_item
 from shared.payment import ProviderUnavailable
 from shared.retry_schedule import RetrySchedule
 from shared.settlement import Settlement
-from tests.simulate.settings import Settings
-from tests.simulate.world import World
+from simulation.aws.settings import Settings
+from simulation.world import World
 
 pytestmark = pytest.mark.no_cover  # which makes them slower; the unit tests cover all of the service
 

@@ -13,7 +13,7 @@ from aws_xray_sdk.core import patch, xray_recorder
 from aws_xray_sdk.core.lambda_launcher import LambdaContext
 
 from functions import create_order, process_payment
-from local.lambda_runtime import trace
+from local.lambda_.runtime import trace
 from local.xray import XRay
 from shared.observability import tracer
 from shared.order import Order
@@ -22,7 +22,7 @@ from shared.tracing import HEADER_VARIABLE
 from tests.builders import VALID, Context, FakeProvider, a_batch, a_request
 from tests.waiting import eventually
 from tests.xray_documents import all_of, validated
-from tools.waterfall import is_complete
+from tools.trace.waterfall import is_complete
 
 if TYPE_CHECKING:
     from mypy_boto3_xray import XRayClient

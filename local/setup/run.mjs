@@ -1,0 +1,161 @@
+// `node local/setup/run.mjs COMMAND ARGUMENT…` installs what is missing in a clone, then runs the command.
+
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { constants } from "node:os";
+import { delimiter, join } from "node:path";
+import { doSteps, isAlive, ROOT, SetupFailed } from "./steps.mjs";
+
+const NODE = 20;
+const PYTHON = "3.13";
+const POETRY = [
+  "poetry==2.5.1",
+  "poetry-plugin-export==1.10.1", // serverless-python-requirements packages what it exports
+  "poetry-plugin-pypi-mirror==0.6.5", // makes Poetry use pip's index, which may be a company's mirror
+];
+const PYPI = "https://pypi.org/simple/"; // pip's default
+const PARENT_CHECK_MS = 500;
+const inRoot = (...names) => join(ROOT, ...names);
+
+// Variables of the caller's shell that would change which Python environment is used, or where pip installs, or that
+// would have every process compile all that it imports.
+const NOT_OURS = [
+  "PYTHONHOME",
+  "PYTHONPATH",
+  "PYTHONDONTWRITEBYTECODE",
+  "CONDA_PREFIX",
+  "PIP_USER",
+  "PIP_TARGET",
+  "PIP_PREFIX",
+];
+const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !NOT_OURS.includes(name)));
+const bins = [inRoot(".venv", "bin"), inRoot("node_modules", ".bin"), inRoot(".poetry", "bin")];
+const env = {
+  ...inherited,
+  PATH: [...bins, process.env.PATH].join(delimiter),
+  VIRTUAL_ENV: inRoot(".venv"),
+  // uv, which tests install tools with, has a name of its own for the index.
+  ...(process.env.PIP_INDEX_URL && { UV_DEFAULT_INDEX: process.env.PIP_INDEX_URL }),
+  PYTHONNOUSERSITE: "1",
+};
+
+const steps = [
+  {
+    title: "Poetry",
+    folder: ".poetry",
+    inputs: [],
+    pins: POETRY,
+    proofs: ["bin/python"],
+    commands: () => [
+      [findPython(), "-m", "venv", "--clear", ".poetry"],
+      [".poetry/bin/python", "-m", "pip", "install", "--retries=2", ...POETRY],
+    ],
+    env: () => inherited,
+  },
+  {
+    title: "the Python packages",
+    folder: ".venv",
+    inputs: ["poetry.lock"],
+    proofs: ["bin/python"],
+    commands: () => [
+      ...(isVenvOurs() ? [] : [[findPython(), "-m", "venv", "--clear", ".venv"]]),
+      [".poetry/bin/poetry", "sync", "--no-interaction", "--no-ansi"],
+    ],
+    env: () => ({ ...env, ...poetrySettings() }),
+  },
+  {
+    title: "the Node packages",
+    folder: "node_modules",
+    inputs: ["package-lock.json"],
+    // The tools are development dependencies, which NODE_ENV=production would leave out.
+    commands: () => [["npm", "ci", "--include=dev", "--no-audit", "--no-fund", "--fetch-retry-mintimeout=1000"]],
+    env: () => inherited,
+  },
+  {
+    title: "DynamoDB Local",
+    folder: ".dynamodb",
+    inputs: ["local/setup/dynamodb.lock"],
+    commands: () => [[".venv/bin/python", "-m", "local.setup.dynamodb_jars"]],
+    env: () => env,
+  },
+];
+
+function outputOf(command, ...args) {
+  return spawnSync(command, args, { cwd: ROOT, env: inherited, encoding: "utf8" }).stdout ?? "";
+}
+
+function checkNode() {
+  if (Number(process.versions.node.split(".")[0]) >= NODE) return;
+  throw new SetupFailed(
+    `Node ${NODE} or newer is needed, this is ${process.versions.node}: install it (nodejs.org, Homebrew or nvm).`,
+  );
+}
+
+function findPython() {
+  const ask = (name) => outputOf(name, "-c", "import sys; print('%d.%d' % sys.version_info[:2])").trim();
+  const names = [`python${PYTHON}`, "python3", "python"];
+  const found = names.find((name) => ask(name) === PYTHON);
+  if (found) return found;
+  const others = [...new Set(names.map(ask).filter(Boolean))].join(" and ");
+  throw new SetupFailed(
+    `Python ${PYTHON} is needed, ${others ? `there is only ${others}` : "there is none"}: ` +
+      `install it (python.org, Homebrew or pyenv), so that \`python${PYTHON}\` is on the PATH.`,
+  );
+}
+
+/** Whether .venv was made at this path for the right Python: its scripts contain the path. */
+function isVenvOurs() {
+  const [python, notes] = [inRoot(".venv", "bin", "python"), inRoot(".venv", "pyvenv.cfg")];
+  if (!existsSync(python) || !existsSync(notes)) return false;
+  const text = readFileSync(notes, "utf8");
+  return text.includes(inRoot(".venv")) && text.includes(`version = ${PYTHON}.`);
+}
+
+/** Poetry uses pip's index and certificates, uses only .venv, and never asks for a password. */
+function poetrySettings() {
+  const python = inRoot(".poetry", "bin", "python");
+  const ofPip = outputOf(python, "-m", "pip", "config", "list");
+  const setting = (name) => ofPip.match(new RegExp(`^(?::env:|global|user|site)\\.${name}='(.+)'$`, "m"))?.[1];
+  const index = setting("index-url") ?? PYPI;
+  return {
+    POETRY_PYPI_MIRROR_URL: index.replace(/\/*$/, "/"),
+    ...(setting("cert") && { REQUESTS_CA_BUNDLE: setting("cert") }),
+    POETRY_VIRTUALENVS_CREATE: "true",
+    POETRY_VIRTUALENVS_IN_PROJECT: "true",
+    PYTHON_KEYRING_BACKEND: "keyring.backends.null.Keyring",
+  };
+}
+
+/** The processes that started us: the caller, or npm and its shell. We end when one of them ends or is killed. */
+function findParents() {
+  const [parent, command] = outputOf("ps", "-o", "ppid=,comm=", "-p", String(process.ppid)).trim().split(/\s+/);
+  const isNpmAbove = process.env.npm_lifecycle_event && /\bsh$/.test(command);
+  return isNpmAbove ? [process.ppid, Number(parent)] : [process.ppid];
+}
+
+/** Run the command and exit with its code. Ctrl-C reaches it from the terminal; we only wait for it. */
+function runCommand(command, args) {
+  const child = spawn(command, args, { cwd: ROOT, env, stdio: "inherit" });
+  process.on("SIGINT", () => {});
+  for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+  const parents = findParents();
+  setInterval(() => parents.every(isAlive) || child.kill("SIGTERM"), PARENT_CHECK_MS).unref();
+  child.on("error", () => fail(`\`${command}\` cannot be run.`, 127));
+  child.on("exit", (code, signal) => process.exit(code ?? 128 + constants.signals[signal]));
+}
+
+function fail(message, code = 1) {
+  console.error(message);
+  process.exit(code);
+}
+
+const [command, ...args] = process.argv.slice(2);
+try {
+  if (!command) throw new SetupFailed("Usage: node local/setup/run.mjs COMMAND ARGUMENT…");
+  checkNode();
+  await doSteps(steps);
+  runCommand(command, args);
+} catch (failure) {
+  if (!(failure instanceof SetupFailed)) throw failure;
+  fail(failure.message);
+}

@@ -1,0 +1,166 @@
+"""Guard rules: what CloudFormation gets from serverless.yml for each stage, and what is in the functions' package."""
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from tests.integration.template.compiled import Compiled
+
+# "Actions, resources, and condition keys for AWS X-Ray" and "for Amazon DynamoDB", Service Authorization Reference:
+# these take no resource.
+WITHOUT_RESOURCES = {"dynamodb:DescribeEndpoints", "xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+
+# W3005: serverless-iam-roles-per-function writes a DependsOn that is implied already.
+ACCEPTED = ["W3005"]
+
+OF_EVERY_FUNCTION = {"logs:CreateLogStream", "logs:PutLogEvents"} | WITHOUT_RESOURCES
+OF_A_STREAM = {f"dynamodb:{action}" for action in ("GetRecords", "GetShardIterator", "DescribeStream", "ListStreams")}
+ALLOWED = {
+    "CreateOrder": {"dynamodb:PutItem"},
+    "GetOrder": {"dynamodb:GetItem"},
+    "ProcessPayment": {"dynamodb:PartiQLUpdate", "sqs:SendMessage"} | OF_A_STREAM,
+    "RecoverOrders": {"dynamodb:Query", "dynamodb:BatchGetItem", "dynamodb:PartiQLUpdate"},
+}
+
+API_LOGS_ROLE = "ApiGatewayLogsRole"  # API Gateway's, with the one policy that it takes
+
+
+def test_the_templates_pass_cfn_lint(stages: dict[str, Compiled]) -> None:
+    cfn_lint = str(Path(sys.executable).with_name("cfn-lint"))
+    templates = [str(compiled.template) for compiled in stages.values()]
+    command = [cfn_lint, "--ignore-checks", *ACCEPTED, "--template", *templates]
+
+    linting = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert (linting.returncode, linting.stdout, linting.stderr) == (0, "", "")
+
+
+def test_each_stream_mapping_filters_and_loses_no_order(compiled: Compiled) -> None:
+    queues = compiled.resources("AWS::SQS::Queue")
+    mappings = compiled.properties("AWS::Lambda::EventSourceMapping")
+
+    assert mappings
+    for mapping in mappings.values():
+        assert mapping["FilterCriteria"]["Filters"]
+        assert 0 < mapping["MaximumRetryAttempts"] < 10
+        assert mapping["BisectBatchOnFunctionError"] is True
+        assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert mapping["StartingPosition"] == "TRIM_HORIZON"
+        assert mapping["DestinationConfig"]["OnFailure"]["Destination"]["Fn::GetAtt"][0] in queues
+
+
+def test_no_action_is_a_wildcard(compiled: Compiled) -> None:
+    for role, statement in compiled.statements():
+        assert not [action for action in _list(statement["Action"]) if "*" in action], role
+
+
+def test_no_resource_is_a_wildcard_where_a_narrower_one_exists(compiled: Compiled) -> None:
+    for role, statement in compiled.statements():
+        if "*" in _list(statement["Resource"]):
+            assert set(_list(statement["Action"])) <= WITHOUT_RESOURCES, role
+
+
+def test_each_function_has_a_role_of_its_own_and_no_role_is_left_over(compiled: Compiled) -> None:
+    functions = compiled.properties("AWS::Lambda::Function")
+
+    roles = [properties["Role"]["Fn::GetAtt"][0] for properties in functions.values()]
+
+    assert sorted(roles) == sorted(set(compiled.resources("AWS::IAM::Role")) - {API_LOGS_ROLE})
+
+
+def test_no_role_of_a_function_has_a_policy_of_aws(compiled: Compiled) -> None:
+    roles = compiled.properties("AWS::IAM::Role")
+
+    assert {name for name, role in roles.items() if role.get("ManagedPolicyArns")} <= {API_LOGS_ROLE}
+
+
+def test_each_role_allows_just_what_its_function_does(compiled: Compiled) -> None:
+    allowed: dict[str, set[str]] = {}
+    for role, statement in compiled.statements():
+        function = role.removesuffix("IamRoleLambdaExecution")
+        allowed.setdefault(function, set()).update(_list(statement["Action"]))
+
+    assert allowed == {function: actions | OF_EVERY_FUNCTION for function, actions in ALLOWED.items()}
+
+
+def test_each_function_has_a_log_group_and_each_log_group_expires(compiled: Compiled) -> None:
+    names = {properties["FunctionName"] for properties in compiled.properties("AWS::Lambda::Function").values()}
+    groups = compiled.properties("AWS::Logs::LogGroup").values()
+
+    of_functions = {f"/aws/lambda/{name}" for name in names}
+    of_the_api = {"/aws/api-gateway/order-processor-prod"} if compiled.stage == "prod" else set()
+    assert {group["LogGroupName"] for group in groups} == of_functions | of_the_api
+    assert all(group["RetentionInDays"] > 0 for group in groups)
+
+
+def test_functions_run_python_on_arm(stages: dict[str, Compiled], resolved_service: dict[str, Any]) -> None:
+    assert resolved_service["provider"]["architecture"] == "arm64"  # of dev, whose package is for this machine here
+    for properties in stages["prod"].properties("AWS::Lambda::Function").values():
+        assert properties["Runtime"] == "python3.13"
+        assert properties["Architectures"] == ["arm64"]
+
+
+def test_every_function_is_traced_but_the_one_that_runs_every_minute(compiled: Compiled) -> None:
+    functions = compiled.properties("AWS::Lambda::Function")
+
+    modes = {name: properties["TracingConfig"]["Mode"] for name, properties in functions.items()}
+
+    assert modes.pop("RecoverOrdersLambdaFunction") == "PassThrough"
+    assert set(modes.values()) == {"Active"}
+
+
+def test_prod_keeps_the_orders_and_dev_leaves_nothing(compiled: Compiled) -> None:
+    is_prod = compiled.stage == "prod"
+
+    table = compiled.resources("AWS::DynamoDB::Table")["OrdersTable"]
+
+    # RetainExceptOnCreate: a first deploy that fails leaves no table, which would make the next one fail.
+    assert table["DeletionPolicy"] == ("RetainExceptOnCreate" if is_prod else "Delete")
+    assert "DeletionProtectionEnabled" not in table["Properties"]
+    assert table["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": is_prod}
+
+
+def test_two_regions_and_two_stages_can_be_deployed_side_by_side(compiled: Compiled) -> None:
+    """The names of roles and dashboards count for the whole account, and those of budgets and buckets beyond."""
+    names = [properties.get("RoleName") for properties in compiled.properties("AWS::IAM::Role").values()]
+    names += [properties["DashboardName"] for properties in compiled.properties("AWS::CloudWatch::Dashboard").values()]
+
+    assert len(names) >= 5
+    for name in map(json.dumps, names):
+        assert name == "null" or (compiled.stage in name and ("AWS::Region" in name or "us-east-1" in name))
+    assert not any("BudgetName" in budget["Budget"] for budget in compiled.properties("AWS::Budgets::Budget").values())
+    assert not any("BucketName" in bucket for bucket in compiled.properties("AWS::S3::Bucket").values())
+
+
+def test_names_of_roles_are_short_enough_in_every_region(compiled: Compiled) -> None:
+    longest_region = "ap-southeast-1"
+    names = [
+        "".join(part if isinstance(part, str) else longest_region for part in properties["RoleName"]["Fn::Join"][1])
+        for properties in compiled.properties("AWS::IAM::Role").values()
+        if "RoleName" in properties
+    ]
+
+    assert len(names) == 4
+    assert max(map(len, names)) <= 64  # "IAM and AWS STS quotas"
+
+
+def test_queues_are_encrypted_and_keep_messages_for_14_days(compiled: Compiled) -> None:
+    for queue in compiled.properties("AWS::SQS::Queue").values():
+        assert queue["SqsManagedSseEnabled"] is True
+        assert queue["MessageRetentionPeriod"] == 14 * 24 * 60 * 60
+
+
+def test_the_package_holds_binaries_for_arm_alone(stages: dict[str, Compiled]) -> None:
+    names = zipfile.ZipFile(stages["prod"].package).namelist()
+
+    binaries = [name for name in names if name.endswith(".so")]
+
+    assert binaries
+    assert all("aarch64-linux" in name for name in binaries)
+
+
+def _list(value: Any) -> list[Any]:  # noqa: ANN401  # IAM takes one or many
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,174 @@
+"""Guard rules: the alarms, the dashboard and the budget, and that they refer to what exists."""
+
+import json
+import re
+import shutil
+import subprocess
+from datetime import timedelta
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.environment import environment
+from local.serverless_yml import SERVERLESS
+from shared.observability import Metric
+from shared.retry_schedule import RetrySchedule
+from tests.builders import an_order
+from tests.integration.template.compiled import Compiled
+from tools.repository import ROOT
+
+
+@pytest.fixture
+def alarms(compiled: Compiled) -> list[dict[str, Any]]:
+    return list(compiled.properties("AWS::CloudWatch::Alarm").values())
+
+
+@pytest.fixture
+def widgets(compiled: Compiled) -> list[dict[str, Any]]:
+    (dashboard,) = compiled.properties("AWS::CloudWatch::Dashboard").values()
+    return [widget["properties"] for widget in json.loads(dashboard["DashboardBody"]["Fn::Sub"])["widgets"]]
+
+
+def test_there_are_four_alarms_and_each_tells_the_operator_what_it_means(
+    compiled: Compiled, alarms: list[dict[str, Any]]
+) -> None:
+    (topic,) = compiled.resources("AWS::SNS::Topic")
+
+    names = {alarm["AlarmName"].removeprefix(f"order-processor-{compiled.stage}-") for alarm in alarms}
+    assert names == {"failure-queue", "pending-orders", "iterator-age", "api-5xx"}
+    for alarm in alarms:
+        assert alarm["AlarmActions"] == [{"Ref": topic}]
+        assert "docs/runbook.md" in alarm["AlarmDescription"]
+
+
+def test_the_runbook_has_a_section_for_each_alarm(compiled: Compiled, alarms: list[dict[str, Any]]) -> None:
+    headings = re.findall(r"^## ([\w-]+)$", (ROOT / "docs" / "runbook.md").read_text(), re.MULTILINE)
+
+    assert {alarm["AlarmName"].removeprefix(f"order-processor-{compiled.stage}-") for alarm in alarms} <= set(headings)
+
+
+def test_silence_raises_only_the_alarm_whose_metric_is_reported_every_minute(alarms: list[dict[str, Any]]) -> None:
+    for alarm in alarms:
+        reports_always = alarm["MetricName"] == "OldestPendingOrder"
+        assert alarm["TreatMissingData"] == ("missing" if reports_always else "notBreaching")
+        assert ("InsufficientDataActions" in alarm) is reports_always
+
+
+def test_there_is_an_alarm_on_each_way_in_which_an_order_can_be_stuck(
+    compiled: Compiled, alarms: list[dict[str, Any]]
+) -> None:
+    watched = {alarm["MetricName"]: [each["Value"] for each in alarm["Dimensions"]] for alarm in alarms}
+
+    assert watched["ApproximateNumberOfMessagesVisible"] == [{"Fn::GetAtt": ["FailureQueue", "QueueName"]}]
+    assert watched["IteratorAge"] == [{"Ref": "ProcessPaymentLambdaFunction"}]
+    assert watched["5XXError"] == [api_name(compiled), compiled.stage]
+    assert watched["OldestPendingOrder"] == ["order-processor"]
+
+
+def test_the_alarm_of_pending_orders_takes_five_failures_in_a_row(
+    alarms: list[dict[str, Any]],
+) -> None:
+    (threshold,) = (alarm["Threshold"] for alarm in alarms if alarm["MetricName"] == "OldestPendingOrder")
+    order = an_order()
+    failed = [order.model_copy(update={"attempts": attempts}) for attempts in range(5)]
+    waits = [
+        RetrySchedule(timedelta(days=3)).next_attempt_at(each, order.created_at) - order.created_at for each in failed
+    ]
+
+    minute = timedelta(minutes=1)  # until RecoverOrders runs after a payment is due
+    assert sum((wait + minute for wait in waits[:4]), timedelta()) < timedelta(seconds=threshold)
+    assert sum(waits, timedelta()) > timedelta(seconds=threshold)
+
+
+def test_metrics_of_ours_are_ones_that_the_code_emits(
+    compiled: Compiled, alarms: list[dict[str, Any]], widgets: list[dict[str, Any]]
+) -> None:
+    namespace = f"order-processor-{compiled.stage}"
+    charted = [metric for widget in widgets for metric in full_names(widget["metrics"]) if metric[0] == namespace]
+    alarmed = [alarm["MetricName"] for alarm in alarms if alarm["Namespace"] == namespace]
+
+    assert {*alarmed, *(name for _, name, *_ in charted)} == set(Metric)
+    assert {tuple(dimension) for _, _, *dimension in charted} == {("service", "order-processor")}
+
+
+def test_the_dashboard_shows_every_function(compiled: Compiled, widgets: list[dict[str, Any]]) -> None:
+    named = [metric for widget in widgets for metric in full_names(widget["metrics"])]
+    functions = {f"${{{name}}}" for name in compiled.resources("AWS::Lambda::Function")}
+
+    for metric in ("Errors", "Throttles"):
+        assert {function for _, name, _, function, *_ in named if name == metric} == functions
+    assert ("AWS/ApiGateway", "5XXError", "ApiName", api_name(compiled), "Stage", compiled.stage) in named
+
+
+def test_subscription_and_budget_exist_once_there_is_an_address(compiled: Compiled) -> None:
+    mailed = ["AWS::SNS::Subscription", "AWS::Budgets::Budget"]
+
+    assert compiled.section("Parameters")["AlertEmail"]["Default"] == ""
+    assert compiled.section("Conditions")["HasAlertEmail"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "AlertEmail"}, ""]}]}
+    for resource in chain.from_iterable(compiled.resources(kind).values() for kind in mailed):
+        assert resource["Condition"] == "HasAlertEmail"
+        assert {"Ref": "AlertEmail"} in references(resource)
+    assert all(compiled.resources(kind) for kind in mailed)
+
+
+def test_the_budget_counts_what_credits_pay_for(compiled: Compiled) -> None:
+    (budget,) = compiled.properties("AWS::Budgets::Budget").values()
+
+    assert budget["Budget"]["CostTypes"] == {"IncludeCredit": False, "IncludeRefund": False}
+    assert budget["Budget"]["BudgetLimit"] == {"Amount": 5, "Unit": "USD"}
+
+
+@pytest.mark.parametrize(
+    ("options", "address"),
+    [([], "file@example.com"), (["--param", "alert_email=option@example.com"], "option@example.com")],
+)
+def test_the_address_comes_from_dotenv_or_from_the_command_line(
+    options: list[str], address: str, tmp_path: Path
+) -> None:
+    for name in ("serverless.yml", "package.json"):
+        shutil.copy(ROOT / name, tmp_path)
+    for name in ("resources", "node_modules"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / ".env").write_text((ROOT / ".env.example").read_text().replace("you@", "file@"))
+    without = {name: value for name, value in environment().items() if name != "ALERT_EMAIL"}
+
+    command = [SERVERLESS, "print", "--format", "json", *options]
+    printed = subprocess.run(command, cwd=tmp_path, env=without, capture_output=True, text=True, check=True)
+
+    assert json.loads(printed.stdout)["resources"]["Parameters"]["AlertEmail"]["Default"] == address
+
+
+def test_git_ignores_the_address() -> None:
+    ignored = subprocess.run(
+        ["git", "check-ignore", ".env", ".env.example"], cwd=ROOT, capture_output=True, check=False
+    )
+
+    assert ignored.stdout == b".env\n"
+
+
+def api_name(compiled: Compiled) -> str:
+    (api,) = compiled.properties("AWS::ApiGateway::RestApi").values()
+    return str(api["Name"])
+
+
+def full_names(metrics: list[list[Any]]) -> list[tuple[Any, ...]]:
+    """Write out the metrics of a widget, without their options.
+
+    "." repeats a field of the metric before it, "..." all fields but the last ("Dashboard body structure and syntax").
+    """
+    full: list[tuple[Any, ...]] = []
+    for metric in metrics:
+        fields = [field for field in metric if isinstance(field, str)]
+        if fields[:1] == ["..."]:
+            fields = [*full[-1][: len(full[-1]) - len(fields) + 1], *fields[1:]]
+        full.append(tuple(full[-1][index] if field == "." else field for index, field in enumerate(fields)))
+    return full
+
+
+def references(value: object) -> list[Any]:
+    """Every `{"Ref": …}` in a resource."""
+    if isinstance(value, dict):
+        return [value] if "Ref" in value else [ref for each in value.values() for ref in references(each)]
+    return [ref for each in value for ref in references(each)] if isinstance(value, list) else []

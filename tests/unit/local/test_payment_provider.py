@@ -1,0 +1,116 @@
+"""The local payment provider: its ledger is shared by processes, and its faults are those that were switched on."""
+
+import asyncio
+import multiprocessing
+from decimal import Decimal
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+
+from local.page.payment_provider import Ledger, LocalProvider, Mood
+from shared.payment import Declined, ProviderUnavailable, Receipt
+
+DAY_SECONDS = 24 * 3600
+
+
+def charge(provider: LocalProvider, order_id: UUID, total: str = "10.00") -> Receipt:
+    return asyncio.run(provider.charge(order_id=order_id, amount=Decimal(total), currency="BRL"))
+
+
+def charge_all(path: Path, order_ids: list[str]) -> list[str]:
+    ledger = Ledger(path)
+    return [ledger.charge(order_id) for order_id in order_ids]
+
+
+def charge_in(folder: Path, order_id: UUID) -> None:
+    charge(LocalProvider(folder), order_id)
+
+
+def test_processes_that_charge_the_same_orders_make_the_same_payments(tmp_path: Path) -> None:
+    order_ids = [str(uuid4()) for _ in range(200)]
+    with multiprocessing.get_context("spawn").Pool(3) as pool:
+        payments = pool.starmap(charge_all, [(tmp_path / "ledger", order_ids)] * 3)
+
+    assert payments[0] == payments[1] == payments[2]
+    assert len(set(payments[0])) == 200
+    assert Ledger(tmp_path / "ledger").charged_twice() == 0
+
+
+def test_a_charge_of_another_process_is_found(tmp_path: Path) -> None:
+    order_id = uuid4()
+    here, there = LocalProvider(tmp_path), LocalProvider(tmp_path)
+    assert asyncio.run(there.find(order_id)) is None
+
+    receipt = charge(here, order_id)
+
+    assert asyncio.run(there.find(order_id)) == receipt
+
+
+def test_a_key_is_forgotten_after_a_day_and_a_second_charge_is_counted(tmp_path: Path) -> None:
+    provider, order_id = LocalProvider(tmp_path), uuid4()
+    receipt = charge(provider, order_id)
+    provider.ledger.move_on(DAY_SECONDS - 60)
+    assert charge(provider, order_id) == receipt
+    provider.ledger.move_on(120)
+
+    assert charge(provider, order_id) != receipt
+    assert provider.ledger.charged_twice() == 1
+
+
+def test_an_entry_that_is_being_written_is_read_when_it_is_whole(tmp_path: Path) -> None:
+    path, order_id = tmp_path / "ledger", str(uuid4())
+    ledger = Ledger(path)
+    payment_id = Ledger(path).charge(order_id)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:20])
+    assert ledger.find(order_id) is None
+    path.write_bytes(whole)
+
+    assert ledger.find(order_id) == payment_id
+
+
+def test_the_mood_is_the_same_in_all_processes(tmp_path: Path) -> None:
+    here, there = LocalProvider(tmp_path), LocalProvider(tmp_path)
+    assert there.mood == "up"
+
+    here.mood = "failing"
+
+    with pytest.raises(ProviderUnavailable):
+        charge(there, uuid4())
+    with pytest.raises(ProviderUnavailable):
+        asyncio.run(there.find(uuid4()))
+
+
+@pytest.mark.parametrize("mood", ["slow", "hanging"])
+def test_a_slow_or_hanging_provider_keeps_the_caller_waiting(tmp_path: Path, mood: Mood) -> None:
+    provider, order_id = LocalProvider(tmp_path), uuid4()
+    provider.mood = mood
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(asyncio.wait_for(provider.charge(order_id=order_id, amount=Decimal(1), currency="BRL"), 0.05))
+
+    assert provider.ledger.find(str(order_id)) is None
+
+
+def test_the_totals_of_the_unhappy_paths(tmp_path: Path) -> None:
+    provider = LocalProvider(tmp_path)
+
+    with pytest.raises(Declined):
+        charge(provider, uuid4(), "402.00")
+    with pytest.raises(ProviderUnavailable):
+        charge(provider, uuid4(), "503.00")
+
+
+def test_a_crash_ends_the_process_after_the_charge_and_only_once(tmp_path: Path) -> None:
+    provider, order_id = LocalProvider(tmp_path), uuid4()
+    provider.is_to_crash = True
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=charge_in, args=(tmp_path, order_id))
+    process.start()
+    process.join(30)
+
+    assert process.exitcode == -9
+    assert provider.ledger.find(str(order_id))
+    assert not provider.is_to_crash
+    assert provider.ledger.charged_twice() == 0

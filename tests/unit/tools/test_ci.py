@@ -1,0 +1,36 @@
+"""The workflow of CI and Dependabot's settings: valid, and about the commands and versions that there are."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tools.repository import ROOT
+
+WORKFLOW = ROOT / ".github" / "workflows" / "ci.yml"
+DEPENDABOT = ROOT / ".github" / "dependabot.yml"
+
+
+@pytest.mark.parametrize(("schema", "path"), [("github-workflows", WORKFLOW), ("dependabot", DEPENDABOT)])
+def test_the_file_is_valid_by_githubs_schema(schema: str, path: Path) -> None:
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}", str(path)]
+
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_ci_runs_scripts_of_the_package_on_every_node_that_it_supports() -> None:
+    package = json.loads((ROOT / "package.json").read_text())
+    jobs = yaml.safe_load(WORKFLOW.read_text())["jobs"]
+    commands = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
+    versions = jobs["test"]["strategy"]["matrix"]["node"]
+
+    assert commands == ["npm test", "npm run audit"]
+    assert {re.sub("^npm (run )?", "", command) for command in commands} <= set(package["scripts"])
+    assert package["engines"]["node"] == f">={min(versions)}"
+    assert versions == [20, 22, 24]

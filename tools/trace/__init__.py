@@ -1,0 +1,1 @@
+"""`npm run trace`: an order's trace, from its request to its settled payment, as a waterfall."""

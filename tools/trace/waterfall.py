@@ -1,0 +1,79 @@
+"""Draws an order's trace as a waterfall: which part of the service worked on it, when, and for how long."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.bar import Bar
+from rich.table import Table
+from rich.text import Text
+
+from tools.trace.rows import STREAM_WAIT, Row, rows
+
+NUMBERS_CHARACTERS = 20
+SHORTEST_BAR_CHARACTERS = 24
+THINNEST_BAR_CHARACTERS = 1 / 6  # Rich draws eighths, rounded down
+PROVIDER = "payment provider"
+
+
+def is_complete(documents: Sequence[dict[str, Any]], order_id: str) -> bool:
+    """Whether the trace has the order from its request to its settled payment, and no part is in progress."""
+    all_rows = rows(documents)
+    is_settled = status(documents, order_id) != "PENDING"
+    roots = [row for row in all_rows if row.depth == 0 and "parent_id" not in row.document]
+    orphans = [row for row in all_rows if row.depth == 0 and "parent_id" in row.document]
+    return (
+        is_settled and len(roots) == 1 and not orphans and not any(row.document.get("in_progress") for row in all_rows)
+    )
+
+
+def status(documents: Sequence[dict[str, Any]], order_id: str) -> str:
+    """Return the order's status, from the annotations of the attempts to settle it."""
+    annotations = [document.get("annotations", {}) for document in documents if document.get("type") != "subsegment"]
+    told = {str(each["status"]) for each in annotations if each.get("order_id") == order_id}
+    return next(iter(told - {"PENDING"}), "PENDING")
+
+
+def draw(title: str, documents: Sequence[dict[str, Any]], width: int) -> Table:
+    """Draw the waterfall, `width` characters wide."""
+    all_rows = rows(documents)
+    longest_name = max(2 * row.depth + len(row.name) for row in all_rows)
+    bar_characters = max(width - longest_name - NUMBERS_CHARACTERS, SHORTEST_BAR_CHARACTERS)
+    name_characters = width - bar_characters - NUMBERS_CHARACTERS
+    first = min(row.start for row in all_rows)
+    total = max(max(row.end for row in all_rows) - first, 0.001)
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, caption_justify="left"
+    )
+    table.caption = f"{_totals(all_rows, total)}\ntrace {documents[0]['trace_id']}"
+    table.add_column("", no_wrap=True, width=name_characters)
+    table.add_column("start", justify="right", no_wrap=True, width=7)
+    table.add_column("took", justify="right", no_wrap=True, width=7)
+    table.add_column(f"0{_duration(total):>{bar_characters - 1}}", no_wrap=True, width=bar_characters)
+    for row in all_rows:
+        name = _indented(2 * row.depth, row.name, row.style if row.style in {"red", "yellow"} else "")
+        thinnest = total / bar_characters * THINNEST_BAR_CHARACTERS
+        start = min(row.start - first, total - thinnest)
+        bar = Bar(total, start, max(row.end - first, start + thinnest), color=row.style)
+        table.add_row(name, _duration(row.start - first), _duration(row.end - row.start), bar)
+    return table
+
+
+def _totals(all_rows: Sequence[Row], total: float) -> str:
+    """Write how long the request, the first wait in the stream, the last payment and the whole took."""
+    waits = [row for row in all_rows if row.document["name"] == STREAM_WAIT]
+    payments = [row for row in all_rows if row.document["name"] == PROVIDER]
+    request = next(row for row in all_rows if row.depth == 0)
+    parts = [f"request {_duration(request.end - request.start)}"]
+    parts += [f"wait {_duration(row.end - row.start)}" for row in waits[:1]]
+    parts += [f"payment {_duration(row.end - row.start)}" for row in payments[-1:]]
+    parts += [f"{len(waits)} attempts"] if len(waits) > 1 else []
+    return " · ".join([*parts, f"end to end {_duration(total)}"])
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.2f} s"
+
+
+def _indented(characters: int, text: str, style: str) -> Text:
+    """Indent a text by spaces of a style of their own: some SVG readers drop spaces at the start of a text."""
+    return Text.assemble((" " * characters, "dim"), (text, style))
