@@ -9,10 +9,10 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.parser import parse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from shared import tracing
+from shared import clock, tracing
 from shared.api import idempotency_key, json_body, order_response, resolver
 from shared.observability import Metric, logger, metrics, tracer
-from shared.order import IdempotencyKeyReused, NewOrder, Order, idempotent_order_id
+from shared.order import NewOrder, Order, idempotent_order_id
 from shared.order_table import OrderTable
 from shared.settings import TableSettings, load_settings
 
@@ -23,26 +23,24 @@ app = resolver(method="POST")
 @app.post("/orders")
 def create_order() -> Response[str]:
     """Create an order: 201 with the order and its Location; 200 if its Idempotency-Key has created it before."""
+    received_at_ms = clock.now_ms()
     with tracing.subsegment_on_error("validation"):
         key = idempotency_key(app.current_event)
         new_order = parse(event=json_body(app.current_event), model=NewOrder)
 
     request = app.current_event.request_context
-    caller = request.identity.api_key_id or ""
-    order_id = idempotent_order_id(caller, key) if key else None
-    placed = Order.place(new_order, order_id, tracing.current_header())
-    stored = orders.create(placed)
+    order_id = idempotent_order_id(request.identity.api_key_id or "", key) if key else None
+    order = Order.place(new_order, order_id, tracing.current_header())
+    stored = orders.create(order)
 
+    is_new = stored == order
     tracer.put_annotation(key="order_id", value=str(stored.order_id))
     tracer.put_annotation(key="status", value=stored.status)
-    ids = {"order_id": str(stored.order_id), "trace_id": stored.trace_id}
+    fields = tracing.fields_of(stored) | {"received_at_ms": received_at_ms, "stored_at_ms": clock.now_ms()}
+    logger.info("Order created" if is_new else "Order replayed", extra=fields)
     headers = {"Location": f"{request.path.rstrip('/')}/{stored.order_id}"}  # with the stage, where the path has it
-    if stored == placed:
-        logger.info("Order created", extra=ids)
+    if is_new:
         return order_response(stored, HTTPStatus.CREATED, headers)
-    if not stored.has_same_content(new_order):
-        raise IdempotencyKeyReused
-    logger.info("Order replayed", extra=ids)
     return order_response(stored, HTTPStatus.OK, headers | {"Idempotent-Replayed": "true"})
 
 

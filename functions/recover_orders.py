@@ -1,35 +1,30 @@
-"""RecoverOrders: runs every minute and settles the orders whose payment is due.
+"""RecoverOrders: runs every minute and pays for the orders whose payment is due.
 
 A payment is due again some time after it failed. It is also due when the stream did not deliver the order: after an
 outage longer than 24 hours, or when the event source mapping gave up on its record or is switched off.
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from datetime import timedelta
-from itertools import batched
+from itertools import islice
 from typing import Any
-from uuid import UUID
 
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from shared import clock, tracing
 from shared.observability import Metric, logger, metrics, tracer
-from shared.order import Status
-from shared.order_table import OrderTable
+from shared.order import Order, Status, to_timestamp
+from shared.order_table import BUCKETS, KEYS_PER_CALL, DueOrder, OrderTable, OutcomeRefused, UnreadableOrder
 from shared.payment import payment_provider
-from shared.settings import RecoverySettings, load_settings
-from shared.settlement import Settlement
+from shared.settings import PaymentSettings, load_settings
+from shared.settlement import ATTEMPT_SECONDS, Settlement
 
-ORDERS_PER_RUN = 20_000
-ORDERS_PER_BATCH = 1_000
-# The time left when a batch may start: 10 s to ask the provider + 10 s to charge + 10 s to record + 11 s that
-# shared/outcome_writer.py reserves.
-BATCH_SECONDS = 41
+ORDERS_IN_FLIGHT = 1_000  # what the payment provider's contract allows at once
+POSTPONED_BY = timedelta(hours=1)
 
-settings = load_settings(RecoverySettings)
+settings = load_settings(PaymentSettings)
 orders = OrderTable(settings.orders_table)
 provider = payment_provider(settings)
 xray = tracing.client()
@@ -40,38 +35,93 @@ runner = asyncio.Runner()
 @logger.inject_lambda_context
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
-def lambda_handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    """Settle the orders whose payment is due, the longest overdue first.
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
+    """Pay for the orders that are due as the run starts, the longest overdue first, for as long as there is time.
+
+    The event may name `buckets`, a part of the index's keys "0123456789abcdef": several schedules, each with its share,
+    recover more orders than one run can.
 
     Returns
     -------
     How many orders this run itself `recovered` (processed or declined), how many it `deferred` because their payment
-    failed, and for how many it `failed` to record an outcome.
+    failed, and for how many it `failed` to record an outcome or to read the order.
     """
-    now = clock.now()
-    oldest = orders.oldest_pending()
-    age = (now - oldest).total_seconds() if oldest else 0
-    metrics.add_metric(name=Metric.OLDEST_PENDING_ORDER, unit=MetricUnit.Seconds, value=age)
-    due = orders.due(now, timedelta(seconds=settings.recovery_grace_seconds), ORDERS_PER_RUN) if oldest else []
-
-    result = Counter(recovered=0, deferred=0, failed=0)
-    for order_ids in batched(due, ORDERS_PER_BATCH, strict=False):
-        seconds = context.get_remaining_time_in_millis() / 1000
-        if seconds < BATCH_SECONDS:
-            break
-        result.update(runner.run(_settle(order_ids, seconds)))
-    return dict(result)
+    run = _Run(event.get("buckets", BUCKETS), lambda: context.get_remaining_time_in_millis() / 1000)
+    return runner.run(run.recover())
 
 
-async def _settle(order_ids: Sequence[UUID], seconds: float) -> dict[str, int]:
-    """Settle a batch. A failure is logged where it happens, and its order is due again at the next run."""
-    pending = [order for order in orders.read(order_ids) if order.status is Status.PENDING]
-    settlement = Settlement(orders, provider, xray, settings.payment_deadline_seconds, seconds)
-    settling = (settlement.settle(order, queued_at=order.created_at.timestamp(), ask_first=True) for order in pending)
-    results = await asyncio.gather(*settling, return_exceptions=True)
-    counts = settlement.close()
-    return {
-        "recovered": counts[Status.PROCESSED] + counts[Status.DECLINED],
-        "deferred": counts[Status.PENDING],
-        "failed": sum(isinstance(result, Exception) for result in results),
-    }
+class _Run:
+    """A pipeline: the next orders are read while others are paid. Each has a place until its outcome is recorded."""
+
+    def __init__(self, buckets: Iterable[str], seconds_left: Callable[[], float]) -> None:
+        self._now = clock.now()
+        self._seconds_left = seconds_left
+        self._due = orders.due(self._now, buckets)
+        self._settlement = Settlement(orders, provider, xray, settings.payment_deadline_seconds, seconds_left)
+        self._places = asyncio.Semaphore(ORDERS_IN_FLIGHT)
+        self._in_flight: set[asyncio.Task[None]] = set()
+        self._overdue_seconds: float | None = None
+        self._failed = 0
+
+    async def recover(self) -> dict[str, int]:
+        reading = self._read_ahead()
+        try:
+            while (due := await reading) is not None:
+                reading = self._read_ahead()
+                for order in due:
+                    await self._places.acquire()
+                    if self._seconds_left() < ATTEMPT_SECONDS or self._settlement.is_cut_off:
+                        return self._result()
+                    self._start(order)
+        finally:
+            await asyncio.gather(reading, *self._in_flight, return_exceptions=True)
+            self._settlement.close()
+            if self._overdue_seconds is not None:
+                seconds = self._overdue_seconds
+                metrics.add_metric(name=Metric.MOST_OVERDUE_PAYMENT, unit=MetricUnit.Seconds, value=seconds)
+        return self._result()
+
+    def _result(self) -> dict[str, int]:
+        counts = self._settlement.counts
+        recovered = counts[Status.PROCESSED] + counts[Status.DECLINED]
+        return {"recovered": recovered, "deferred": counts[Status.PENDING], "failed": self._failed}
+
+    def _read_ahead(self) -> asyncio.Task[list[Order] | None]:
+        return asyncio.create_task(asyncio.to_thread(self._read))
+
+    def _read(self) -> list[Order] | None:
+        """Read the next orders; None if no more are due."""
+        entries = list(islice(self._due, KEYS_PER_CALL))
+        if self._overdue_seconds is None:
+            self._overdue_seconds = entries[0].overdue_seconds(self._now) if entries else 0
+        if not entries:
+            return None
+        due = []
+        for entry, order in orders.read(entries):
+            if isinstance(order, UnreadableOrder):
+                self._postpone(entry, f"The item is not a valid order: {order}")
+            elif order.status is Status.PENDING and order.due_at and order.due_at <= self._now:  # read consistently
+                due.append(order)
+        return due
+
+    def _start(self, order: Order) -> None:
+        attempt = asyncio.create_task(self._attempt(order))
+        self._in_flight.add(attempt)
+        attempt.add_done_callback(self._in_flight.discard)
+
+    async def _attempt(self, order: Order) -> None:
+        try:
+            await self._settlement.attempt(order, queued_at=order.created_at.timestamp())
+        except OutcomeRefused as error:
+            entry = DueOrder(to_timestamp(order.due_at or self._now), str(order.order_id))
+            await asyncio.to_thread(self._postpone, entry, f"DynamoDB refuses its outcome: {error}")
+        except Exception:  # noqa: BLE001  # it is logged, and the order is due again at the next run
+            self._failed += 1
+        finally:
+            self._places.release()
+
+    def _postpone(self, entry: DueOrder, reason: str) -> None:
+        """Move an order on that no attempt can settle: it must not stay at the head of the index."""
+        self._failed += 1
+        logger.error("Order postponed", extra={"order_id": entry.order_id, "reason": reason})
+        orders.postpone(entry, self._now + POSTPONED_BY)

@@ -44,7 +44,7 @@ def order_response(
     return Response(
         status_code=status.value,
         content_type="application/json",
-        body=order.model_dump_json(exclude_none=True),
+        body=order.to_json(),
         headers={**SECURITY_HEADERS, **headers},
     )
 

@@ -16,8 +16,8 @@ class Metric(StrEnum):
     ORDERS_CREATED = "OrdersCreated"
     TIME_TO_SETTLE = "TimeToSettle"  # its sample count is the number of settled orders
     PAYMENTS_DECLINED = "PaymentsDeclined"
-    PAYMENTS_DEFERRED = "PaymentsDeferred"
-    OLDEST_PENDING_ORDER = "OldestPendingOrder"
+    PAYMENTS_DEFERRED = "PaymentsDeferred"  # its value is the order's number of failed attempts
+    MOST_OVERDUE_PAYMENT = "MostOverduePayment"
 
 
 # Leave the name of the asyncio task out of the log lines of payments: it has no meaning.

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Self
@@ -24,6 +24,8 @@ from pydantic_core import PydanticCustomError
 from shared import clock
 
 MAX_QUANTITY = 10_000
+# How long the stream has to deliver a new order, its own retries included. From then on RecoverOrders may take it.
+STREAM_SECONDS = 300
 _IDEMPOTENT_ORDERS = UUID("0f3d1c52-8a86-4c0c-9be3-0b7f0b9f0a4e")
 _AMOUNT = re.compile(r"[0-9]{1,10}(\.[0-9]{1,2})?")
 # Fixed width, so that the text sorts by time; DynamoDB's index relies on it.
@@ -142,18 +144,15 @@ class NewOrder(OrderContent):
     items: Annotated[list[NewItem], Field(min_length=1, max_length=100)]  # type: ignore[assignment]  # each is an Item
 
 
-_SETTLED = {"status", "processed_at", "payment_id", "declined_at", "decline_reason"}
-_DEFERRED = {"attempts", "due_at"}
-
-
 class Order(OrderContent):
     """An order as the service stores and shows it."""
 
     order_id: UUID
     status: Status
     created_at: Timestamp
-    # How many attempts to pay have failed, and when the next one is due. Shown only once there was one.
+    # How many attempts to pay have failed. Shown only once there was one.
     attempts: Annotated[int, Field(ge=0, exclude_if=lambda attempts: attempts == 0)] = 0
+    # Only while it is PENDING: from when on RecoverOrders may take it, after a failed attempt when the next one is due.
     due_at: Timestamp | None = None
     processed_at: Timestamp | None = None
     payment_id: str | None = None
@@ -179,17 +178,24 @@ class Order(OrderContent):
     @classmethod
     def place(cls, new_order: NewOrder, order_id: UUID | None = None, trace_header: str | None = None) -> Self:
         """Create a PENDING order from a request, under a new id unless one is given."""
+        created_at = clock.now()
         return cls(
             **new_order.model_dump(),
             order_id=order_id or uuid4(),
             status=Status.PENDING,
-            created_at=clock.now(),
+            created_at=created_at,
+            due_at=created_at + timedelta(seconds=STREAM_SECONDS),
             trace_header=trace_header,
         )
 
-    def has_same_content(self, new_order: NewOrder) -> bool:
-        """Whether this is the order that the client sent."""
-        return self.model_dump(include=set(OrderContent.model_fields)) == new_order.model_dump()
+    def has_same_content(self, other: "Order") -> bool:
+        """Whether the same is ordered."""
+        content = set(OrderContent.model_fields)
+        return self.model_dump(include=content) == other.model_dump(include=content)
+
+    def to_json(self) -> str:
+        """Write the order as clients see it: `due_at` only after a failed attempt."""
+        return self.model_dump_json(exclude_none=True, exclude=None if self.attempts else {"due_at"})
 
     def processed(self, payment_id: str) -> Self:
         """Return the order after its payment."""
@@ -207,11 +213,6 @@ class Order(OrderContent):
 
     def _after_attempt(self, **update: object) -> Self:
         return self.model_copy(update={"attempt_id": str(uuid4()), **update})
-
-    def outcome(self) -> dict[str, str | int | None]:
-        """Return what the last attempt to pay changed, as JSON values by name."""
-        changed = _DEFERRED if self.status is Status.PENDING else _SETTLED
-        return {"attempt_id": self.attempt_id, **self.model_dump(mode="json", exclude_none=True, include=changed)}
 
 
 def idempotent_order_id(caller: str, key: str) -> UUID:

@@ -1,11 +1,11 @@
 """The orders table in DynamoDB: its calls, its errors and its attribute names."""
 
 import heapq
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, cast
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from uuid import UUID
 
 import boto3
@@ -15,9 +15,8 @@ from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnection
 from pydantic import ValidationError
 
-from shared import tracing
-from shared.observability import logger
-from shared.order import Order, OrderNotFound, Status, to_timestamp
+from shared import clock
+from shared.order import IdempotencyKeyReused, Order, OrderNotFound, Status, to_timestamp
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -29,11 +28,15 @@ STATEMENTS_PER_CALL = 25
 KEYS_PER_CALL = 100
 BUCKETS = "0123456789abcdef"
 
+# Tries of a read that DynamoDB throttles; the waits between them add up to at most 0.2 + 0.4 + 0.8 + 1.6 + 3.2 = 6.2 s.
+READ_TRIES = 6
 # Two tries of at most 3 s (1 s to connect, 2 s to answer), up to 1 s apart: within the API functions' 10 s.
+CALL_SECONDS = 7
 CONFIG = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
 
-# Errors that pass by themselves, of a call ("Error handling with DynamoDB") and of a statement ("BatchStatementError").
-_PASSING_ERRORS = {
+# Transient errors of a call (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html),
+# and of a statement (https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatementError.html).
+_TRANSIENT_ERRORS = {
     "InternalServerError",
     "ProvisionedThroughputExceeded",
     "ProvisionedThroughputExceededException",
@@ -44,6 +47,9 @@ _PASSING_ERRORS = {
     "TransactionConflictException",
 }
 _FIRST_SERVER_ERROR = 500
+
+# What an outcome may change, besides its attempt_id.
+_CHANGED = {"status", "attempts", "due_at", "processed_at", "payment_id", "declined_at", "decline_reason"}
 
 _to_attribute = TypeSerializer().serialize
 _from_attribute = TypeDeserializer().deserialize
@@ -65,11 +71,26 @@ class UnreadableOrder(ValueError):
     """An item of the table, or its image in the stream, is not a valid order. The message names no values."""
 
 
+class DueOrder(NamedTuple):
+    """An entry of the index `due-orders`. Entries sort by `due_at`, as it is stored."""
+
+    due_at: str
+    order_id: str
+
+    def overdue_seconds(self, now: datetime) -> float:
+        """Return for how long it has been due; 0 if its time is not a time."""
+        try:
+            return (now - datetime.fromisoformat(self.due_at)).total_seconds()
+        except (TypeError, ValueError):
+            return 0
+
+
 class OrderTable:
     """The orders, each one item under its order_id.
 
-    `pending_bucket`, the order_id's first hex digit, exists only while an order is PENDING. So the sparse index
-    `pending-orders` lists the orders that wait for their payment. Its 16 keys spread the writes over its partitions.
+    `pending_bucket`, the order_id's first hex digit, and `due_at` exist only while an order is PENDING. So the sparse
+    index `due-orders` lists what waits for a payment, by the time from which RecoverOrders may take it. Its 16 keys
+    spread the writes over its partitions.
 
     Every method raises TableUnavailable when DynamoDB does not serve the call.
     """
@@ -77,23 +98,16 @@ class OrderTable:
     def __init__(self, name: str, client: "DynamoDBClient | None" = None) -> None:
         self.name = name
         self._client = client or boto3.client("dynamodb", config=CONFIG)
-        # "Working with Lambda environment variables": not when SnapStart takes its snapshot, which keeps no connection.
-        if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") in {"on-demand", "provisioned-concurrency"}:
-            self._connect()
-
-    def _connect(self) -> None:
-        """Open the connection while Lambda starts the function: the first request then does not wait for TLS."""
-        try:
-            # The cheapest call: no table, no capacity. An error is fine, too: DynamoDB Local lacks this operation.
-            with tracing.paused(), suppress(ClientError), _translated_errors():
-                self._client.describe_endpoints()
-        except TableUnavailable as error:
-            logger.warning("DynamoDB did not answer while the function started", reason=str(error))
 
     def create(self, order: Order) -> Order:
         """Store an order, and return what is stored under its id: this order, or the one that was stored before.
 
         The condition keeps a call that is repeated from setting a settled order back to PENDING.
+
+        Raises
+        ------
+        IdempotencyKeyReused
+            The order that was stored before has other content.
         """
         try:
             with _translated_errors():
@@ -104,7 +118,10 @@ class OrderTable:
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )
         except self._client.exceptions.ConditionalCheckFailedException as error:
-            return to_order(cast("dict[str, Any]", error.response)["Item"])
+            stored = to_order(cast("dict[str, Any]", error.response)["Item"])
+            if not stored.has_same_content(order):
+                raise IdempotencyKeyReused from None
+            return stored
         return order
 
     def get(self, order_id: UUID) -> Order:
@@ -137,79 +154,97 @@ class OrderTable:
         return [_stored(outcome, response.get("Error")) for outcome, response in responses]
 
     def _update(self, outcome: Order) -> "BatchStatementRequestTypeDef":
-        changed = {name: _to_attribute(value) for name, value in outcome.outcome().items()}
+        changed = outcome.model_dump(mode="json", exclude_none=True, include=_CHANGED) | {
+            "attempt_id": outcome.attempt_id
+        }
         changes = "".join(f' SET "{name}"=?' for name in changed)
-        condition, parameters = f"\"status\"='{Status.PENDING}'", []
+        condition, conditions = f"\"status\"='{Status.PENDING}'", []
         if outcome.status is not Status.PENDING:
             changes += ' REMOVE "pending_bucket" REMOVE "due_at"'
         elif outcome.attempts == 1:
             condition += ' AND "attempts" IS MISSING'
         else:
             condition += ' AND "attempts"=?'
-            parameters = [_to_attribute(outcome.attempts - 1)]
+            conditions = [_to_attribute(outcome.attempts - 1)]
+        key = {"S": str(outcome.order_id)}
         return {
             "Statement": f'UPDATE "{self.name}"{changes} WHERE "order_id"=? AND {condition}',
-            "Parameters": [*changed.values(), {"S": str(outcome.order_id)}, *parameters],
+            "Parameters": [*map(_to_attribute, changed.values()), key, *conditions],
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
 
-    def oldest_pending(self) -> datetime | None:
-        """Return when the oldest order that is still PENDING was created; None if there is none."""
-        return min((datetime.fromisoformat(key["created_at"]) for key in self._pending(limit=1)), default=None)
+    def due(self, now: datetime, buckets: Iterable[str] = BUCKETS) -> Iterator[DueOrder]:
+        """List the orders whose payment is due by `now`, the longest overdue first.
 
-    def due(self, now: datetime, grace: timedelta, limit: int) -> list[UUID]:
-        """List the PENDING orders whose payment is due, the longest overdue first.
-
-        An order that was never attempted is due `grace` after its creation, any other at its `due_at`.
+        The index is read as the list is consumed, so the first order comes after one query a bucket, however many wait.
         """
-        never_attempted_before = to_timestamp(now - grace)
-        due_orders: list[tuple[str, str]] = []
-        for key in self._pending(due_by=to_timestamp(now)):
-            if "due_at" in key:
-                due_orders.append((key["due_at"], key["order_id"]))
-            elif key["created_at"] <= never_attempted_before:
-                due_orders.append((to_timestamp(datetime.fromisoformat(key["created_at"]) + grace), key["order_id"]))
-        return [UUID(order_id) for _, order_id in heapq.nsmallest(limit, due_orders)]
+        return heapq.merge(*(self._due_in(bucket, to_timestamp(now)) for bucket in buckets))
 
-    def _pending(self, *, limit: int | None = None, due_by: str | None = None) -> Iterator[dict[str, str]]:
-        """Read the index: the oldest `limit` of each bucket, or those that are due by then or were never attempted."""
-        filters: dict[str, Any] = {}
-        values = {} if due_by is None else {":due_by": {"S": due_by}}
-        if due_by is not None:
-            filters = {"FilterExpression": "attribute_not_exists(due_at) OR due_at <= :due_by"}
-        for bucket in BUCKETS:
-            pages = self._client.get_paginator("query").paginate(
+    def _due_in(self, bucket: str, now: str) -> Iterator[DueOrder]:
+        position: dict[str, Any] = {}
+        while True:
+            page = _patiently(
+                self._client.query,
                 TableName=self.name,
-                IndexName="pending-orders",
-                KeyConditionExpression="pending_bucket = :bucket",
-                ExpressionAttributeValues={":bucket": {"S": bucket}, **values},
-                PaginationConfig={} if limit is None else {"MaxItems": limit, "PageSize": limit},
-                **filters,
+                IndexName="due-orders",
+                KeyConditionExpression="pending_bucket = :bucket AND due_at <= :now",
+                ExpressionAttributeValues={":bucket": {"S": bucket}, ":now": {"S": now}},
+                Limit=KEYS_PER_CALL,
+                **position,
             )
-            with _translated_errors():
-                for page in pages:
-                    yield from ({name: value["S"] for name, value in item.items()} for item in page["Items"])
+            yield from (DueOrder(item["due_at"]["S"], item["order_id"]["S"]) for item in page["Items"])
+            if "LastEvaluatedKey" not in page:
+                return
+            position = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
-    def read(self, order_ids: Sequence[UUID]) -> Iterator[Order]:
-        """Read orders, consistently. An item that is not a valid order is logged and left out."""
-        keys: list[Any] = [{"order_id": {"S": str(order_id)}} for order_id in order_ids]
-        while keys:
-            now, keys = keys[:KEYS_PER_CALL], keys[KEYS_PER_CALL:]
-            with _translated_errors():
-                answer = self._client.batch_get_item(RequestItems={self.name: {"Keys": now, "ConsistentRead": True}})
+    def read(self, due_orders: Iterable[DueOrder]) -> Iterator[tuple[DueOrder, Order | UnreadableOrder]]:
+        """Read up to KEYS_PER_CALL orders, consistently: those that exist, in any order."""
+        entries = {entry.order_id: entry for entry in due_orders}
+        keys: Any = [{"order_id": {"S": order_id}} for order_id in entries]
+        for tries in range(1, READ_TRIES + 1):
+            request = {self.name: {"Keys": keys, "ConsistentRead": True}}
+            answer = _patiently(self._client.batch_get_item, RequestItems=request)
             for item in answer["Responses"].get(self.name, []):
                 try:
-                    yield to_order(item)
+                    yield entries[item["order_id"]["S"]], to_order(item)
                 except UnreadableOrder as error:
-                    order_id = item["order_id"]["S"]
-                    logger.error("The item is not a valid order", extra={"order_id": order_id, "reason": str(error)})
-            if self.name in answer["UnprocessedKeys"]:
-                keys += answer["UnprocessedKeys"][self.name]["Keys"]
+                    yield entries[item["order_id"]["S"]], error
+            if self.name not in answer["UnprocessedKeys"]:
+                return
+            keys = answer["UnprocessedKeys"][self.name]["Keys"]
+            _back_off(tries)
+        raise TableUnavailable("UnprocessedKeys")
+
+    def postpone(self, entry: DueOrder, due_at: datetime) -> None:
+        """Move an entry of the index on, so that it does not stay at its head, unless it has changed meanwhile."""
+        statement: BatchStatementRequestTypeDef = {
+            "Statement": f'UPDATE "{self.name}" SET "due_at"=? WHERE "order_id"=? AND "due_at"=?',  # noqa: S608  # ours
+            "Parameters": [{"S": to_timestamp(due_at)}, {"S": entry.order_id}, {"S": entry.due_at}],
+        }
+        _patiently(self._client.batch_execute_statement, Statements=[statement])
+
+
+def _patiently[T](call: Callable[..., T], **arguments: Any) -> T:  # noqa: ANN401  # those of boto3's client
+    """Make a call, up to READ_TRIES times if DynamoDB throttles it. It blocks its thread meanwhile."""
+    for tries in range(1, READ_TRIES):
+        try:
+            with _translated_errors():
+                return call(**arguments)
+        except TableUnreachable:
+            raise
+        except TableUnavailable:
+            _back_off(tries)
+    with _translated_errors():
+        return call(**arguments)
+
+
+def _back_off(tries: int) -> None:
+    clock.sleep(random.uniform(0, 0.1 * 2**tries))  # noqa: S311  # no secret
 
 
 @contextmanager
 def _translated_errors() -> Iterator[None]:
-    """Raise TableUnavailable for errors that pass by themselves. Others are faults in the service: leave them."""
+    """Raise TableUnavailable for transient errors. Others are errors in the service: leave them."""
     try:
         yield
     except (NoConnection, HTTPClientError) as error:  # the latter: no answer in time, or not a whole one
@@ -217,7 +252,7 @@ def _translated_errors() -> Iterator[None]:
     except ClientError as error:
         code = error.response["Error"]["Code"]
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if code in _PASSING_ERRORS or status >= _FIRST_SERVER_ERROR:
+        if code in _TRANSIENT_ERRORS or status >= _FIRST_SERVER_ERROR:
             raise TableUnavailable(code) from error
         raise
 
@@ -226,7 +261,7 @@ def _stored(outcome: Order, error: Mapping[str, Any] | None) -> Order | Exceptio
     if error is None:
         return outcome
     if error["Code"] != "ConditionalCheckFailed":
-        return TableUnavailable(error["Code"]) if error["Code"] in _PASSING_ERRORS else OutcomeRefused(error["Code"])
+        return TableUnavailable(error["Code"]) if error["Code"] in _TRANSIENT_ERRORS else OutcomeRefused(error["Code"])
     if "Item" not in error:
         return OrderNotFound()
     try:
@@ -245,10 +280,12 @@ def to_order(item: Mapping[str, Any]) -> Order:
     try:
         return Order.model_validate({name: _from_attribute(value) for name, value in item.items()})
     except ValidationError as error:
-        faults = (f"{'.'.join(map(str, fault['loc']))} ({fault['type']})" for fault in error.errors())
-        raise UnreadableOrder(", ".join(faults)) from error
+        reason = ", ".join(f"{'.'.join(map(str, each['loc']))} ({each['type']})" for each in error.errors())
     except (ArithmeticError, AttributeError, TypeError, ValueError) as error:  # not DynamoDB's JSON
-        raise UnreadableOrder(type(error).__name__) from error
+        reason = type(error).__name__
+    # Not above: a pydantic error refers to the frames that it was raised through, which the garbage collector does not
+    # see. Whoever keeps an error that refers to it, as Powertools' batch processor does, would keep the whole event.
+    raise UnreadableOrder(reason)
 
 
 def to_item(order: Order) -> dict[str, Any]:

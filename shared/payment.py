@@ -4,7 +4,6 @@ import asyncio
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from decimal import Decimal
 from typing import Protocol
 from uuid import UUID, uuid5
@@ -15,9 +14,6 @@ from shared.settings import PaymentSettings
 DECLINED_TOTAL = Decimal("402.00")
 UNAVAILABLE_TOTAL = Decimal("503.00")
 REMEMBERED_CHARGES = 10_000
-# An order older than this may be charged only if `find` does not know it: the provider may forget its idempotency key
-# 24 hours after the first charge. The hour between is longer than any invocation.
-SURELY_REMEMBERED = timedelta(hours=23)
 
 _PAYMENTS = UUID("6f1d2f0e-3f0b-4c55-9c0d-5a8f7f5b8f10")
 

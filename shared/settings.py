@@ -19,20 +19,13 @@ class TableSettings(BaseModel):
 
 
 class PaymentSettings(TableSettings):
-    """What ProcessPayment needs as well."""
+    """What ProcessPayment and RecoverOrders need as well."""
 
     payment_delay_seconds: Annotated[float, Field(alias="PAYMENT_DELAY_SECONDS", ge=0, le=5)]
     # From this age on an order is not charged any more.
     payment_deadline_seconds: Annotated[float, Field(alias="PAYMENT_DEADLINE_SECONDS", gt=0)]
     # `module:function` that makes another provider than the simulated one; only the local run sets it.
     payment_provider: Annotated[str | None, Field(alias="PAYMENT_PROVIDER")] = None
-
-
-class RecoverySettings(PaymentSettings):
-    """What RecoverOrders needs as well."""
-
-    # From this age on an order that was never attempted is due for recovery.
-    recovery_grace_seconds: Annotated[float, Field(alias="RECOVERY_GRACE_SECONDS", ge=0)]
 
 
 def load_settings[S: TableSettings](model: type[S]) -> S:

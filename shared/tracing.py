@@ -1,28 +1,29 @@
 """X-Ray: the trace header that an order carries, and the segments that join its payments to its trace.
 
 X-Ray does not follow an item through DynamoDB Streams. So CreateOrder stores its own place in the trace with the order,
-and each attempt to settle the order sends a complete segment that continues from there.
+and each attempt to pay for the order sends a complete segment that continues from there.
 """
 
 import json
 import os
 import re
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import batched
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Self
 
 import boto3
-from aws_xray_sdk import global_sdk_config
 from aws_xray_sdk.core import xray_recorder
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from shared import clock
 from shared.observability import logger
-from shared.order import Order
+from shared.order import Order, to_timestamp
+from shared.payment import Declined
 
 if TYPE_CHECKING:
     from mypy_boto3_xray import XRayClient
@@ -31,10 +32,12 @@ if TYPE_CHECKING:
 HEADER_VARIABLE = "_X_AMZN_TRACE_ID"
 # "PutTraceSegments", AWS X-Ray API Reference: a call takes up to 50 documents (of up to 64 kB; ours have about 1).
 DOCUMENTS_PER_CALL = 50
-# X-Ray limits how much it adds to an old trace, so only the first attempts of an order are sent.
-TRACED_ATTEMPTS = 3
+TRACED_ATTEMPTS = 3  # of an order, the first ones
 SEND_SECONDS = 3
 LONGEST_MESSAGE = 200
+
+# The parts of an attempt's segment.
+STREAM_WAIT, PROVIDER, DYNAMODB = "stream wait", "payment provider", "DynamoDB"
 
 _ROOT = re.compile(r"1-[0-9a-f]{8}-[0-9a-f]{24}")
 _ID = re.compile(r"[0-9a-f]{16}")
@@ -78,17 +81,6 @@ def current_header() -> str | None:
 
 
 @contextmanager
-def paused() -> Iterator[None]:
-    """Switch tracing off: while Lambda initializes the function there is no trace, and the SDK warns of each call."""
-    enabled = global_sdk_config.sdk_enabled()
-    global_sdk_config.set_sdk_enabled(False)
-    try:
-        yield
-    finally:
-        global_sdk_config.set_sdk_enabled(enabled)
-
-
-@contextmanager
 def subsegment_on_error(name: str) -> Iterator[None]:
     """Add a subsegment only if the code inside fails. The exception is left out: it may quote the client's data."""
     start_time = time.time()
@@ -102,61 +94,91 @@ def subsegment_on_error(name: str) -> Iterator[None]:
         raise
 
 
-class PaymentSegment:
-    """One attempt to settle an order, as a segment of the order's own trace.
+def fields_of(order: Order) -> dict[str, Any]:
+    """Return the fields of every log line about an order."""
+    fields: dict[str, Any] = {"order_id": str(order.order_id), "status": order.status, "attempts": order.attempts}
+    if header := TraceHeader.parse(order.trace_header):
+        fields |= {"trace_id": header.trace_id, "parent_id": header.parent_id}
+    return fields
+
+
+class Attempt:
+    """What is told of one attempt to pay for an order. `fields` are those of its log line, times in epoch milliseconds.
 
     `queued_at` is when the order began to wait for it, in epoch seconds.
     """
 
     def __init__(self, order: Order, queued_at: float) -> None:
-        self.order = order
-        self._is_sent = order.attempts < TRACED_ATTEMPTS
-        received_at = time.time()
-        self._start_time = min(queued_at, received_at)
-        self._flags: dict[str, bool] = {}
-        self._subsegments: list[dict[str, Any]] = []
-        self._add("stream wait", self._start_time, received_at)
+        header = TraceHeader.parse(order.trace_header)
+        # X-Ray limits how much it adds to an old trace.
+        self.is_traced = header is not None and header.sampled and order.attempts < TRACED_ATTEMPTS
+        received_at_ms = clock.now_ms()
+        self.fields: dict[str, Any] = fields_of(order) | {
+            "queued_at_ms": min(round(queued_at * 1000), received_at_ms),
+            "received_at_ms": received_at_ms,
+        }
 
     @contextmanager
-    def subsegment(self, name: str, error: type[Exception] | None = None, **fields: object) -> Iterator[None]:
-        """Time a part of the attempt. An exception is shown as a fault, or as an error if it is of that type."""
-        start_time = time.time()
+    def calling_provider(self) -> Iterator[None]:
+        """Time the calls of the provider. An exception is kept."""
+        self.fields["called_at_ms"] = clock.now_ms()
         try:
             yield
-        except Exception as exception:
-            flags = {"error" if error and isinstance(exception, error) else "fault": True}
-            self._flags |= flags
-            cause = {"id": _new_id(), "type": type(exception).__name__, "message": str(exception)[:LONGEST_MESSAGE]}
-            self._add(name, start_time, time.time(), **fields, **flags, cause={"exceptions": [cause]})
+        except Exception as error:
+            self.fields["provider_error"] = _shown(error)
             raise
-        self._add(name, start_time, time.time(), **fields)
+        finally:
+            self.fields["answered_at_ms"] = clock.now_ms()
 
-    def document(self) -> str | None:
-        """Return the document ("X-Ray segment documents", AWS X-Ray Developer Guide), or None if none is to be sent.
+    def recorded(self, stored: Order) -> None:
+        """Take the order as it is stored now."""
+        self.fields |= {"status": stored.status, "attempts": stored.attempts, "recorded_at_ms": clock.now_ms()}
+        if stored.due_at:
+            self.fields["due_at"] = to_timestamp(stored.due_at)
 
-        It has a name of its own and no AWS origin. Otherwise X-Ray would count it as an invocation of the function.
-        """
-        header = TraceHeader.parse(self.order.trace_header)
-        if header is None or not header.sampled or not self._is_sent:
-            return None
-        segment = {
-            "name": f"{os.environ['POWERTOOLS_METRICS_NAMESPACE']}-payment",
-            "id": _new_id(),
-            "trace_id": header.trace_id,
-            **({"parent_id": header.parent_id} if header.parent_id else {}),
-            "start_time": self._start_time,
-            "end_time": self._subsegments[-1]["end_time"],
-            "annotations": {"order_id": str(self.order.order_id), "status": self.order.status},
-            **self._flags,
-            "subsegments": self._subsegments,
-        }
-        return json.dumps(segment)
+    def not_recorded(self, error: Exception) -> None:
+        """Take the error that kept the outcome from being recorded."""
+        self.fields |= {"recorded_at_ms": clock.now_ms(), "table_error": _shown(error)}
 
-    def _add(self, name: str, start_time: float, end_time: float, **fields: object) -> None:
-        end_time = max(start_time, end_time)  # the clock may have been set back meanwhile
-        self._subsegments.append(
-            {"name": name, "id": _new_id(), "start_time": start_time, "end_time": end_time, **fields}
-        )
+
+def segment_of_attempt(fields: Mapping[str, Any], service: str, table: str) -> dict[str, Any]:
+    """Make the segment of an attempt from the fields of its log line, which name its trace.
+
+    It has a name of its own and no AWS origin, or X-Ray would count it as an invocation of the function
+    (https://docs.aws.amazon.com/xray/latest/devguide/xray-api-segmentdocuments.html).
+    """
+    times = [fields[f"{name}_at_ms"] / 1000 for name in ("queued", "received", "called", "answered", "recorded")]
+    queued, received, called, answered, recorded = accumulate(times, max)  # the clock may have been set back
+    aws = {"operation": "BatchExecuteStatement", "table_name": table}
+    parts = [
+        _part(STREAM_WAIT, queued, received),
+        _part(PROVIDER, called, answered, fields.get("provider_error"), namespace="remote"),
+        _part(DYNAMODB, answered, recorded, fields.get("table_error"), namespace="aws", aws=aws),
+    ]
+    return {
+        "name": f"{service}-payment",
+        "id": _new_id(),
+        "trace_id": fields["trace_id"],
+        **({"parent_id": fields["parent_id"]} if fields["parent_id"] else {}),
+        "start_time": queued,
+        "end_time": recorded,
+        "annotations": {name: fields[name] for name in ("order_id", "status", "attempts")},
+        **{flag: True for part in parts for flag in ("error", "fault") if flag in part},
+        "subsegments": parts,
+    }
+
+
+def _part(name: str, start_time: float, end_time: float, error: str | None = None, **fields: object) -> dict[str, Any]:
+    part = {"name": name, "id": _new_id(), "start_time": start_time, "end_time": end_time, **fields}
+    if error:
+        kind, _, message = error.partition(": ")
+        part["error" if kind == Declined.__name__ else "fault"] = True
+        part["cause"] = {"exceptions": [{"id": _new_id(), "type": kind, "message": message}]}
+    return part
+
+
+def _shown(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error)[:LONGEST_MESSAGE]}"
 
 
 def _new_id() -> str:
@@ -169,44 +191,56 @@ def client() -> "XRayClient":
     return boto3.client("xray", config=config)
 
 
-def send(client: "XRayClient", segments: Sequence[PaymentSegment]) -> None:
-    """Send the sampled segments within SEND_SECONDS. Those that X-Ray does not accept are logged and lost.
+class SegmentSender:
+    """Sends the segments of sampled attempts while others go on. What X-Ray does not accept is logged and lost.
 
     They go through the API, not the daemon: Lambda may not run the daemon for an invocation that is not sampled itself.
+    After a call that failed nothing more is sent, because the next one would probably fail too.
     """
-    documents = [document for segment in segments if (document := segment.document())]
-    if not documents:
-        return
-    delivery = _Delivery(client, documents)
-    # In a thread, because the client's timeouts limit each wait for the network, not the whole.
-    thread = threading.Thread(target=delivery.run, daemon=True)
-    thread.start()
-    thread.join(SEND_SECONDS)
-    delivery.is_over = True
-    undelivered = len(documents) - delivery.taken
-    if undelivered:
-        logger.warning("Traces not delivered", segments=undelivered, reason=delivery.reason)
 
+    def __init__(self, client: "XRayClient", table: str) -> None:
+        self._client, self._table = client, table
+        self._waiting: list[str] = []
+        # A thread, because the client's timeouts limit each wait for the network, not the whole.
+        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._calls: list[Future[None]] = []
+        self._added = self._taken = 0
+        self._has_failed = False
+        self._reason = ""
 
-class _Delivery:
-    """Sends documents until the time is over or a call fails, because the next call would probably fail too."""
+    def add(self, attempt: Attempt) -> None:
+        """Send an attempt's segment, with up to DOCUMENTS_PER_CALL others."""
+        if attempt.is_traced:
+            segment = segment_of_attempt(attempt.fields, os.environ["POWERTOOLS_METRICS_NAMESPACE"], self._table)
+            self._waiting.append(json.dumps(segment))
+            self._added += 1
+            if len(self._waiting) == DOCUMENTS_PER_CALL:
+                self._flush()
 
-    def __init__(self, client: "XRayClient", documents: Sequence[str]) -> None:
-        self._client, self._documents = client, documents
-        self.taken = 0
-        self.is_over = False
-        self.reason = f"X-Ray did not take them within {SEND_SECONDS} s"
+    def close(self) -> None:
+        """Send what is left, for SEND_SECONDS at most."""
+        if self._waiting:
+            self._flush()
+        _, late = wait(self._calls, SEND_SECONDS)
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        if self._taken < self._added:
+            reason = f"X-Ray did not take them within {SEND_SECONDS} s" if late else self._reason
+            logger.warning("Traces not delivered", segments=self._added - self._taken, reason=reason)
 
-    def run(self) -> None:
-        for some in batched(self._documents, DOCUMENTS_PER_CALL, strict=False):
-            if self.is_over:
-                return
-            try:
-                answer = self._client.put_trace_segments(TraceSegmentDocuments=list(some))
-            except (BotoCoreError, ClientError) as error:
-                self.reason = str(error)
-                return
-            refused = answer["UnprocessedTraceSegments"]
-            self.taken += len(some) - len(refused)
-            if refused:
-                self.reason = str(refused[0].get("Message"))
+    def _flush(self) -> None:
+        documents, self._waiting = self._waiting, []
+        self._calls = [call for call in self._calls if not call.done()]
+        self._calls.append(self._thread.submit(self._send, documents))
+
+    def _send(self, documents: list[str]) -> None:
+        if self._has_failed:
+            return
+        try:
+            answer = self._client.put_trace_segments(TraceSegmentDocuments=documents)
+        except (BotoCoreError, ClientError) as error:
+            self._has_failed, self._reason = True, str(error)
+            return
+        refused = answer["UnprocessedTraceSegments"]
+        self._taken += len(documents) - len(refused)
+        if refused:
+            self._reason = str(refused[0].get("Message"))
