@@ -48,8 +48,9 @@ _TRANSIENT_ERRORS = {
 }
 _FIRST_SERVER_ERROR = 500
 
-# What an outcome may change, besides its attempt_id.
-_CHANGED = {"status", "attempts", "due_at", "processed_at", "payment_id", "declined_at", "decline_reason"}
+# What an outcome changes, besides its attempt_id.
+_SETTLED = {"status", "processed_at", "payment_id", "declined_at", "decline_reason"}
+_DEFERRED = {"attempts", "due_at"}
 
 _to_attribute = TypeSerializer().serialize
 _from_attribute = TypeDeserializer().deserialize
@@ -154,9 +155,9 @@ class OrderTable:
         return [_stored(outcome, response.get("Error")) for outcome, response in responses]
 
     def _update(self, outcome: Order) -> "BatchStatementRequestTypeDef":
-        changed = outcome.model_dump(mode="json", exclude_none=True, include=_CHANGED) | {
-            "attempt_id": outcome.attempt_id
-        }
+        names = _DEFERRED if outcome.status is Status.PENDING else _SETTLED
+        values = outcome.model_dump(mode="json", exclude_none=True, include=names)
+        changed = {"attempt_id": outcome.attempt_id, **values}
         changes = "".join(f' SET "{name}"=?' for name in changed)
         condition, conditions = f"\"status\"='{Status.PENDING}'", []
         if outcome.status is not Status.PENDING:

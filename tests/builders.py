@@ -7,12 +7,13 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from local.stream_mapping.records import to_lambda_record
-from shared.order import NewOrder, Order, Status
+from shared.order import STREAM_SECONDS, NewOrder, Order, Status
 from shared.order_table import TableUnavailable, to_item
 from shared.payment import Declined, ProviderUnavailable, Receipt
 from simulation.aws.stream import STREAM_ARN, a_stream_record
@@ -45,6 +46,13 @@ def an_order(total: str = "699.80", *, sampled: bool | None = None) -> Order:
     """Place an order of one article at a price; in a trace of its own, sampled or not, if that is said."""
     new_order = NewOrder.model_validate({**VALID, "items": [an_item(quantity=1, unit_price=total)]})
     return Order.place(new_order, trace_header=None if sampled is None else a_trace_header(sampled=sampled))
+
+
+def an_order_of_age(age: timedelta, *, sampled: bool | None = None, **changes: object) -> Order:
+    """Place an order that long ago. Unless `due_at` is given, no attempt to pay for it was recorded since."""
+    order = an_order(sampled=sampled)
+    times = {"created_at": order.created_at - age, "due_at": order.created_at + timedelta(seconds=STREAM_SECONDS) - age}
+    return order.model_copy(update=times | changes)
 
 
 def a_trace_header(*, sampled: bool) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import json
+import time
 from datetime import timedelta
 from decimal import Decimal
 from io import StringIO
@@ -16,7 +17,7 @@ from shared import clock, settlement
 from shared.order import Order, Status
 from shared.order_table import TableUnavailable, TableUnreachable, UnreadableOrder
 from shared.payment import Receipt
-from tests.builders import Context, FakeProvider, Table, a_batch, a_record, an_order
+from tests.builders import Context, FakeProvider, Table, a_batch, a_record, an_order, an_order_of_age
 from tests.unit.conftest import log_lines
 
 # How often the writer tries a statement that DynamoDB throttles.
@@ -63,12 +64,8 @@ def test_the_stream_charges_without_asking_first(table: Table, provider: FakePro
     assert len(table.stored) == 1
 
 
-def test_an_order_that_the_provider_may_have_forgotten_is_looked_up_before_it_is_charged(
-    table: Table, provider: FakeProvider
-) -> None:
-    new, kept, charged = (
-        an_order().model_copy(update={"created_at": clock.now() - timedelta(hours=hours)}) for hours in (22.9, 23, 24.1)
-    )
+def test_an_order_that_comes_late_is_looked_up_before_it_is_charged(table: Table, provider: FakeProvider) -> None:
+    new, kept, charged = (an_order_of_age(timedelta(minutes=minutes)) for minutes in (4.9, 5, 24.1 * 60))
     provider.receipts[charged.order_id] = Receipt("payment-1")
 
     assert deliver(new, kept, charged) == []
@@ -118,7 +115,6 @@ def test_a_provider_that_hangs_defers_its_order_and_keeps_nobody_waiting(
     table: Table, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch, log: StringIO
 ) -> None:
     monkeypatch.setattr(settlement, "PROVIDER_TIMEOUT_SECONDS", 1)
-    monkeypatch.setattr("shared.outcome_writer.LINGER_SECONDS", 0.01)
     hanging, other = an_order(), an_order()
     provider.hangs = {hanging.order_id}
 
@@ -139,8 +135,8 @@ def test_a_fault_in_the_adapter_defers_its_order_without_quoting_it(
 
     assert deliver(order) == []
     assert statuses(table, order) == ["PENDING"]
-    failed, _ = log_lines(log)
-    assert (failed["message"], failed["reason"]) == ("Payment failed", "KeyError")
+    [line] = log_lines(log)
+    assert (line["message"], line["provider_error"]) == ("Order deferred", "ProviderUnavailable: KeyError")
     assert "card number" not in log.getvalue()
 
 
@@ -293,7 +289,7 @@ def test_an_outcome_that_stays_throttled_fails_its_record_alone(table: Table, lo
     assert len(table.stored) == 29
     [line] = [line for line in log_lines(log) if line["level"] == "ERROR"]
     assert (line["message"], line["order_id"]) == ("Outcome not recorded", str(orders[4].order_id))
-    assert line["reason"] == "TableUnavailable: ThrottlingError"
+    assert line["table_error"] == "TableUnavailable: ThrottlingError"
 
 
 def test_a_throttled_call_is_made_again_and_fails_nobody(table: Table, provider: FakeProvider) -> None:
@@ -409,7 +405,7 @@ def test_the_metrics_count_what_became_of_the_payments(
 
     metrics = json.loads(capsys.readouterr().out)
     assert metrics["PaymentsDeclined"] == [1.0]
-    assert metrics["PaymentsDeferred"] == [2.0]
+    assert metrics["PaymentsDeferred"] == [1.0, 1.0]
     assert len(metrics["TimeToSettle"]) == 4
     assert all(0 <= seconds < 60 for seconds in metrics["TimeToSettle"])
     assert len(table.stored) == 6
@@ -422,14 +418,19 @@ def test_each_order_has_its_line_in_the_log_without_its_customer(provider: FakeP
 
     deliver(settled, deferred)
 
-    failed, *others = log_lines(log)
-    assert (failed["message"], failed["reason"]) == ("Payment failed", "no answer")
-    told = {line["order_id"]: (line["message"], line["status"], line["attempts"]) for line in others}
+    lines = {line["order_id"]: line for line in log_lines(log)}
+    told = {order_id: (line["message"], line["status"], line["attempts"]) for order_id, line in lines.items()}
     assert told == {
         str(settled.order_id): ("Order settled", "PROCESSED", 0),
         str(deferred.order_id): ("Order deferred", "PENDING", 1),
     }
-    assert {line["trace_id"] for line in others} == {settled.trace_id, deferred.trace_id}
-    assert ["due_at" in line for line in others] == [line["status"] == "PENDING" for line in others]
+    assert {line["trace_id"] for line in lines.values()} == {settled.trace_id, deferred.trace_id}
+    assert {order_id for order_id, line in lines.items() if "due_at" in line} == {str(deferred.order_id)}
+    assert lines[str(deferred.order_id)]["provider_error"] == "ProviderUnavailable: no answer"
+    for line in lines.values():
+        names = ("queued_at_ms", "received_at_ms", "called_at_ms", "answered_at_ms", "recorded_at_ms")
+        times = [line[name] for name in names]
+        assert times == sorted(times)
+        assert times[-1] == pytest.approx(time.time() * 1000, abs=10_000)
     assert settled.customer_id not in log.getvalue()
     assert "taskName" not in log.getvalue()

@@ -217,6 +217,7 @@ def test_a_new_order_is_pending_and_in_the_index_of_what_waits(now: datetime) ->
         "order_id": UUID(int=7),
         "status": Status.PENDING,
         "created_at": now,
+        "due_at": now + timedelta(minutes=5),
         "total": Decimal("699.80"),
         "trace_id": "1-5759e988-bd862e3fe1be46a994272793",
     }
@@ -244,7 +245,7 @@ def test_a_processed_order_tells_its_payment_and_waits_no_more(now: datetime) ->
     order = placed.deferred(now).processed("payment-1")
 
     settled = {"status": Status.PROCESSED, "processed_at": now, "payment_id": "payment-1"}
-    assert order == placed.model_copy(update={**settled, "attempts": 1, "attempt_id": order.attempt_id})
+    assert order == placed.model_copy(update={**settled, "due_at": None, "attempts": 1, "attempt_id": order.attempt_id})
     assert "pending_bucket" not in to_item(order)
 
 
@@ -254,7 +255,7 @@ def test_a_declined_order_tells_the_reason_and_waits_no_more(now: datetime) -> N
     order = placed.deferred(now).declined("insufficient funds")
 
     settled = {"status": Status.DECLINED, "declined_at": now, "decline_reason": "insufficient funds"}
-    assert order == placed.model_copy(update={**settled, "attempts": 1, "attempt_id": order.attempt_id})
+    assert order == placed.model_copy(update={**settled, "due_at": None, "attempts": 1, "attempt_id": order.attempt_id})
     assert "pending_bucket" not in to_item(order)
 
 
@@ -267,6 +268,13 @@ def test_a_deferred_order_is_pending_and_tells_when_it_is_tried_again(now: datet
     assert order == placed.model_copy(update=deferred)
     assert to_item(order)["pending_bucket"] == {"S": str(order.order_id)[0]}
     assert to_order(to_item(order)) == order
+
+
+def test_clients_see_when_an_order_is_due_only_after_a_failed_attempt(now: datetime) -> None:
+    placed = an_order()
+
+    assert "due_at" not in json.loads(placed.to_json())
+    assert json.loads(placed.deferred(now).to_json())["due_at"] == "2026-11-25T12:00:00.500Z"
 
 
 def test_each_attempt_has_an_id_that_is_stored_but_not_shown(now: datetime) -> None:

@@ -1,10 +1,10 @@
 """The orders table's calls to DynamoDB, which botocore's Stubber checks and answers."""
 
+import random
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
-from io import StringIO
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import boto3
 import pytest
@@ -18,9 +18,11 @@ from botocore.exceptions import (
 )
 from botocore.stub import Stubber
 
-from shared.order import Order, OrderNotFound
+from shared import clock
+from shared.order import IdempotencyKeyReused, Order, OrderNotFound, to_timestamp
 from shared.order_table import (
     BUCKETS,
+    DueOrder,
     OrderTable,
     OutcomeRefused,
     TableUnavailable,
@@ -29,21 +31,19 @@ from shared.order_table import (
     to_item,
 )
 from tests.builders import an_order
-from tests.unit.conftest import log_lines
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
-GRACE = timedelta(minutes=5)
 STILL_PENDING = '"order_id"=? AND "status"=\'PENDING\''
 
 CALLS: dict[str, Callable[[OrderTable], object]] = {
     "put_item": lambda orders: orders.create(an_order()),
     "get_item": lambda orders: orders.get(uuid4()),
     "batch_execute_statement": lambda orders: orders.record([an_order().processed("payment-1")]),
-    "query": lambda orders: orders.due(NOW, GRACE, 10),
-    "batch_get_item": lambda orders: list(orders.read([uuid4()])),
+    "query": lambda orders: list(orders.due(NOW, "0")),
+    "batch_get_item": lambda orders: list(orders.read(due(an_order()))),
 }
 
 
@@ -68,10 +68,6 @@ def text(value: object) -> dict[str, str]:
     return {"S": str(value)}
 
 
-def at(time: str) -> datetime:
-    return datetime.fromisoformat(f"2026-11-25T{time}+00:00")
-
-
 def test_an_order_is_put_only_where_there_is_none(orders: OrderTable, dynamodb: Stubber) -> None:
     order = an_order()
     put = {
@@ -91,6 +87,14 @@ def test_the_order_that_was_there_is_returned(orders: OrderTable, dynamodb: Stub
     dynamodb.add_client_error("put_item", "ConditionalCheckFailedException", modeled_fields={"Item": to_item(there)})
 
     assert orders.create(order) == there
+
+
+def test_an_order_with_other_content_is_not_replayed(orders: OrderTable, dynamodb: Stubber) -> None:
+    there = an_order("1.00")
+    dynamodb.add_client_error("put_item", "ConditionalCheckFailedException", modeled_fields={"Item": to_item(there)})
+
+    with pytest.raises(IdempotencyKeyReused):
+        orders.create(an_order("2.00"))
 
 
 def test_an_order_is_read_consistently(orders: OrderTable, dynamodb: Stubber) -> None:
@@ -248,87 +252,74 @@ def test_an_order_that_cannot_be_read_back_fails_alone(orders: OrderTable, dynam
     assert isinstance(result, UnreadableOrder)
 
 
-def expect_queries(
-    dynamodb: Stubber,
-    found: Sequence[tuple[UUID, datetime, datetime | None]],
-    *,
-    due_by: str | None = None,
-    **rest: int,
-) -> None:
-    """Expect a query of each bucket of the index, and answer it with the orders found in it."""
-    filters = {"FilterExpression": "attribute_not_exists(due_at) OR due_at <= :due_by"} if due_by else {}
+def entry(bucket: str, due_at: str, number: int = 0) -> dict[str, dict[str, str]]:
+    """An entry of the index."""
+    order_id = f"{bucket}{number:07x}-0000-4000-8000-000000000000"
+    return {"pending_bucket": text(bucket), "order_id": text(order_id), "due_at": text(f"2026-11-25T{due_at}.000Z")}
+
+
+def expect_query(dynamodb: Stubber, bucket: str, *found: dict[str, Any], more: bool = False, **rest: object) -> None:
+    """Expect a query of a bucket of the index, and answer it with the entries found in it."""
+    query = {
+        "TableName": "orders",
+        "IndexName": "due-orders",
+        "KeyConditionExpression": "pending_bucket = :bucket AND due_at <= :now",
+        "ExpressionAttributeValues": {":bucket": text(bucket), ":now": text("2026-11-25T12:00:00.000Z")},
+        "Limit": 100,
+        **rest,
+    }
+    last = {"LastEvaluatedKey": found[-1]} if more else {}
+    dynamodb.add_response("query", {"Items": list(found), **last}, query)
+
+
+def test_what_is_due_comes_in_the_order_in_which_it_became_due(orders: OrderTable, dynamodb: Stubber) -> None:
+    found = {"0": [entry("0", "09:00:00"), entry("0", "11:59:00", 1)], "7": [entry("7", "11:58:00")]}
     for bucket in BUCKETS:
-        query = {
-            "TableName": "orders",
-            "IndexName": "pending-orders",
-            "KeyConditionExpression": "pending_bucket = :bucket",
-            "ExpressionAttributeValues": {":bucket": text(bucket), **({":due_by": text(due_by)} if due_by else {})},
-            **filters,
-            **rest,
-        }
-        keys = [key(*order) for order in found if str(order[0])[0] == bucket]
-        dynamodb.add_response("query", {"Items": keys}, query)
+        expect_query(dynamodb, bucket, *found.get(bucket, []))
+
+    assert [each.due_at[11:16] for each in orders.due(NOW)] == ["09:00", "11:58", "11:59"]
 
 
-def key(order_id: UUID, created_at: datetime, due_at: datetime | None) -> dict[str, dict[str, str]]:
-    order = an_order().model_copy(update={"order_id": order_id, "created_at": created_at, "due_at": due_at})
-    item = to_item(order)
-    return {name: item[name] for name in ("pending_bucket", "order_id", "created_at", "due_at") if name in item}
+def test_the_buckets_that_are_asked_for_are_read(orders: OrderTable, dynamodb: Stubber) -> None:
+    expect_query(dynamodb, "3", entry("3", "11:00:00"))
+
+    assert len(list(orders.due(NOW, "3"))) == 1
 
 
-def test_the_orders_that_are_due_come_in_the_order_in_which_they_became_due(
-    orders: OrderTable, dynamodb: Stubber
+def test_a_page_of_the_index_is_read_when_it_is_needed(orders: OrderTable, dynamodb: Stubber) -> None:
+    first, second = entry("3", "09:00:00"), entry("3", "10:00:00", 1)
+    expect_query(dynamodb, "3", first, more=True)
+    due = orders.due(NOW, "3")
+    assert next(due).order_id == first["order_id"]["S"]
+    dynamodb.assert_no_pending_responses()
+
+    expect_query(dynamodb, "3", second, ExclusiveStartKey=first)
+
+    assert [each.order_id for each in due] == [second["order_id"]["S"]]
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long the table waited between its tries at most; no wait takes place."""
+    waits: list[float] = []
+    monkeypatch.setattr(random, "uniform", lambda _, longest: longest)
+    monkeypatch.setattr(clock, "sleep", waits.append)
+    return waits
+
+
+def test_a_throttled_read_is_repeated_and_its_bucket_goes_on(
+    orders: OrderTable, dynamodb: Stubber, waits: list[float]
 ) -> None:
-    never_attempted, deferred, just_due, too_young = (UUID(f"{bucket}{uuid4().hex[1:]}") for bucket in "0f07")
-    found = [
-        (just_due, NOW - GRACE, None),
-        (too_young, NOW - GRACE + timedelta(milliseconds=1), None),
-        (never_attempted, at("11:53:00"), None),  # due since 11:58
-        (deferred, at("09:00:00"), at("11:59:00")),
-    ]
-    expect_queries(dynamodb, found, due_by="2026-11-25T12:00:00.000Z")
+    for _ in range(5):
+        dynamodb.add_client_error("query", "ThrottlingException")
+    expect_query(dynamodb, "3", entry("3", "11:00:00"))
 
-    assert orders.due(NOW, GRACE, limit=10) == [never_attempted, deferred, just_due]
+    assert len(list(orders.due(NOW, "3"))) == 1
+    assert waits == [0.2, 0.4, 0.8, 1.6, 3.2]
 
 
-def test_no_more_orders_are_due_than_asked_for(orders: OrderTable, dynamodb: Stubber) -> None:
-    found = [(uuid4(), at("09:00:00"), at(f"11:0{minute}:00")) for minute in (3, 1, 2)]
-    expect_queries(dynamodb, found, due_by="2026-11-25T12:00:00.000Z")
-
-    assert orders.due(NOW, GRACE, limit=2) == [found[1][0], found[2][0]]
-
-
-def test_every_page_of_the_index_is_read(orders: OrderTable, dynamodb: Stubber) -> None:
-    first, second = (UUID(f"0{uuid4().hex[1:]}") for _ in range(2))
-    page = {"Items": [key(first, at("09:00:00"), None)], "LastEvaluatedKey": {"order_id": text(first)}}
-    dynamodb.add_response("query", page)
-    dynamodb.add_response("query", {"Items": [key(second, at("10:00:00"), None)]})
-    for _ in BUCKETS[1:]:
-        dynamodb.add_response("query", {"Items": []})
-
-    assert orders.due(NOW, GRACE, limit=10) == [first, second]
-
-
-def test_the_oldest_pending_order_is_the_oldest_of_all_buckets(orders: OrderTable, dynamodb: Stubber) -> None:
-    found = [(UUID(f"{bucket}{uuid4().hex[1:]}"), at(f"10:0{bucket}:00"), None) for bucket in "312"]
-    expect_queries(dynamodb, found, Limit=1)
-
-    assert orders.oldest_pending() == at("10:01:00")
-
-
-def test_of_each_bucket_only_the_oldest_order_is_read(orders: OrderTable, dynamodb: Stubber) -> None:
-    for bucket in BUCKETS:
-        order_id = UUID(f"{bucket}{uuid4().hex[1:]}")
-        page = {"Items": [key(order_id, at("10:00:00"), None)], "LastEvaluatedKey": {"order_id": text(order_id)}}
-        dynamodb.add_response("query", page)
-
-    assert orders.oldest_pending() == at("10:00:00")
-
-
-def test_no_order_is_the_oldest_when_none_is_pending(orders: OrderTable, dynamodb: Stubber) -> None:
-    expect_queries(dynamodb, [], Limit=1)
-
-    assert orders.oldest_pending() is None
+def due(*stored: Order) -> list[DueOrder]:
+    return [DueOrder(to_timestamp(NOW), str(order.order_id)) for order in stored]
 
 
 def expect_read(dynamodb: Stubber, asked: Sequence[Order], found: Sequence[dict[str, Any]], left: int = 0) -> None:
@@ -341,41 +332,51 @@ def expect_read(dynamodb: Stubber, asked: Sequence[Order], found: Sequence[dict[
     )
 
 
-def test_orders_are_read_consistently_a_hundred_to_a_call(orders: OrderTable, dynamodb: Stubber) -> None:
-    stored = [an_order() for _ in range(101)]
-    expect_read(dynamodb, stored[:100], [to_item(order) for order in stored[:100]])
-    expect_read(dynamodb, stored[100:], [to_item(order) for order in stored[100:]])
-
-    assert list(orders.read([order.order_id for order in stored])) == stored
-
-
-def test_what_dynamodb_left_unprocessed_is_read_again(orders: OrderTable, dynamodb: Stubber) -> None:
-    stored = [an_order() for _ in range(101)]
-    expect_read(dynamodb, stored[:100], [to_item(order) for order in stored[:98]], left=2)
-    expect_read(dynamodb, [stored[100], *stored[98:100]], [to_item(order) for order in stored[98:]])
-
-    assert list(orders.read([order.order_id for order in stored])) == stored
-
-
-def test_an_item_that_is_not_an_order_is_logged_and_left_out(
-    orders: OrderTable, dynamodb: Stubber, log: StringIO
+def test_what_dynamodb_left_unprocessed_is_read_again(
+    orders: OrderTable, dynamodb: Stubber, waits: list[float]
 ) -> None:
+    stored = [an_order() for _ in range(3)]
+    expect_read(dynamodb, stored, [to_item(stored[0])], left=2)
+    expect_read(dynamodb, stored[1:], [to_item(order) for order in stored[1:]])
+
+    assert list(orders.read(due(*stored))) == list(zip(due(*stored), stored, strict=True))
+    assert waits == [0.2]
+
+
+@pytest.mark.usefixtures("waits")
+def test_what_dynamodb_never_processes_is_unavailable(orders: OrderTable, dynamodb: Stubber) -> None:
+    order = an_order()
+    for _ in range(6):
+        expect_read(dynamodb, [order], [], left=1)
+
+    with pytest.raises(TableUnavailable, match="UnprocessedKeys"):
+        list(orders.read(due(order)))
+
+
+def test_an_item_that_is_not_an_order_is_told_from_the_others(orders: OrderTable, dynamodb: Stubber) -> None:
     stored = [an_order() for _ in range(3)]
     items = [to_item(order) for order in stored]
     items[1]["created_at"] = text("Ada Lovelace")
     expect_read(dynamodb, stored, items)
 
-    assert list(orders.read([order.order_id for order in stored])) == [stored[0], stored[2]]
-    [line] = log_lines(log)
-    assert (line["level"], line["message"]) == ("ERROR", "The item is not a valid order")
-    assert line["order_id"] == str(stored[1].order_id)
-    assert line["reason"] == "created_at (datetime_from_date_parsing)"
+    (_, first), (unreadable, error), (_, third) = orders.read(due(*stored))
+
+    assert (first, unreadable, third) == (stored[0], due(stored[1])[0], stored[2])
+    assert isinstance(error, UnreadableOrder)
+    assert str(error) == "created_at (datetime_from_date_parsing)"
 
 
 def test_an_order_that_is_gone_is_not_read(orders: OrderTable, dynamodb: Stubber) -> None:
     dynamodb.add_response("batch_get_item", {"Responses": {}, "UnprocessedKeys": {}})
 
-    assert list(orders.read([uuid4()])) == []
+    assert list(orders.read(due(an_order()))) == []
+
+
+@pytest.mark.parametrize(
+    ("due_at", "seconds"), [("2026-11-25T11:59:00.500Z", 59.5), ("2026-11-25", 0), ("Ada Lovelace", 0)]
+)
+def test_an_entry_tells_how_long_it_has_been_due(due_at: str, seconds: float) -> None:
+    assert DueOrder(due_at, "1").overdue_seconds(NOW) == seconds
 
 
 @pytest.mark.parametrize("operation", CALLS)
@@ -388,10 +389,12 @@ def test_an_order_that_is_gone_is_not_read(orders: OrderTable, dynamodb: Stubber
         ("Anything", 500),
     ],
 )
-def test_what_passes_by_itself_is_unavailable(
+@pytest.mark.usefixtures("waits")
+def test_a_transient_error_is_unavailable(
     orders: OrderTable, dynamodb: Stubber, operation: str, code: str, status: int
 ) -> None:
-    dynamodb.add_client_error(operation, code, http_status_code=status)
+    for _ in range(6 if operation in {"query", "batch_get_item"} else 1):
+        dynamodb.add_client_error(operation, code, http_status_code=status)
 
     with pytest.raises(TableUnavailable, match=f"^{code}$") as raised:
         CALLS[operation](orders)
@@ -400,7 +403,7 @@ def test_what_passes_by_itself_is_unavailable(
 
 @pytest.mark.parametrize("operation", CALLS)
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ResourceNotFoundException", "ValidationException"])
-def test_a_fault_of_ours_stays_what_it_is(orders: OrderTable, dynamodb: Stubber, operation: str, code: str) -> None:
+def test_an_error_of_ours_stays_what_it_is(orders: OrderTable, dynamodb: Stubber, operation: str, code: str) -> None:
     dynamodb.add_client_error(operation, code)
 
     with pytest.raises(ClientError, match=code):
@@ -432,45 +435,3 @@ def test_no_connection_and_no_answer_are_unreachable(
 
     with pytest.raises(TableUnreachable, match=f"^{type(error).__name__}$"):
         CALLS[operation](orders)
-
-
-def test_elsewhere_nothing_is_sent_before_it_is_needed(client: "DynamoDBClient") -> None:
-    client.meta.events.register("before-call.dynamodb", lambda **_: pytest.fail("a call"))
-
-    OrderTable("orders", client)
-
-
-@pytest.fixture(params=["on-demand", "provisioned-concurrency"])
-def _in_lambda(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", request.param)
-
-
-@pytest.mark.usefixtures("_in_lambda")
-def test_in_lambda_the_connection_is_opened_at_once(client: "DynamoDBClient", dynamodb: Stubber, log: StringIO) -> None:
-    dynamodb.add_response("describe_endpoints", {"Endpoints": []})
-
-    OrderTable("orders", client)
-
-    assert log.getvalue() == ""
-
-
-@pytest.mark.usefixtures("_in_lambda")
-def test_any_answer_opens_the_connection(client: "DynamoDBClient", dynamodb: Stubber, log: StringIO) -> None:
-    dynamodb.add_client_error("describe_endpoints", "UnknownOperationException")
-
-    OrderTable("orders", client)
-
-    assert log.getvalue() == ""
-
-
-@pytest.mark.usefixtures("_in_lambda")
-def test_a_dynamodb_that_fails_does_not_keep_a_function_from_starting(
-    client: "DynamoDBClient", dynamodb: Stubber, log: StringIO
-) -> None:
-    dynamodb.add_client_error("describe_endpoints", "InternalServerError")
-
-    OrderTable("orders", client)
-
-    [line] = log_lines(log)
-    assert (line["level"], line["reason"]) == ("WARNING", "InternalServerError")
-    assert line["message"] == "DynamoDB did not answer while the function started"

@@ -8,22 +8,20 @@ from contextlib import suppress
 
 import pytest
 
-from shared import outcome_writer
 from shared.order import Order
 from shared.outcome_writer import OutcomeWriter, OutOfTime
 from tests.builders import Table, an_order
 
 
-def record(table: Table, *outcomes: Order, seconds: float = 60) -> list[Order | BaseException]:
+def record(table: Table, *outcomes: Order, seconds_left: float = 60) -> list[Order | BaseException]:
     """Have outcomes recorded that come all at once; return what became of each."""
 
     async def run() -> list[Order | BaseException]:
-        writer = OutcomeWriter(table, seconds)
-        with writer.expecting_one():
-            recordings = [writer.add(outcome) for outcome in outcomes]
-        results = await asyncio.gather(*recordings, return_exceptions=True)
-        writer.close()
-        return results
+        writer = OutcomeWriter(table, lambda: seconds_left)
+        try:
+            return await asyncio.gather(*map(writer.record, outcomes), return_exceptions=True)
+        finally:
+            writer.close()
 
     return asyncio.run(run())
 
@@ -83,62 +81,59 @@ def test_two_calls_are_under_way_at_a_time() -> None:
     assert table.most == 2
 
 
-def test_a_call_that_is_not_full_starts_once_no_further_outcome_is_expected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outcome_writer, "LINGER_SECONDS", 3600)
-    table, first, second = Table(), an_outcome(), an_outcome()
+def test_one_outcome_is_recorded_at_once_and_what_comes_meanwhile_goes_together() -> None:
+    class WaitingTable(Table):
+        goes_on = threading.Event()
+
+        def record(self, outcomes: Sequence[Order]) -> list[Order | Exception]:
+            self.goes_on.wait(5)
+            return super().record(outcomes)
+
+    table, outcomes = WaitingTable(), [an_outcome() for _ in range(12)]
 
     async def run() -> None:
-        writer = OutcomeWriter(table, seconds=60)
-        with writer.expecting_one():
-            with writer.expecting_one():
-                recordings = [writer.add(first)]
-            await asyncio.sleep(0.01)
-            assert not recordings[0].done()
-            recordings.append(writer.add(second))
-        async with asyncio.timeout(5):
-            await asyncio.gather(*recordings)
+        writer = OutcomeWriter(table, lambda: 60)
+        recordings = []
+        for outcome in outcomes:
+            recordings.append(asyncio.create_task(writer.record(outcome)))
+            await asyncio.sleep(0.001)
+        table.goes_on.set()
+        await asyncio.gather(*recordings)
         writer.close()
 
     asyncio.run(run())
 
-    assert table.calls == [[first, second]]
+    assert sorted(len(call) for call in table.calls) == [1, 1, 10]
 
 
-def test_a_call_that_is_not_full_waits_for_a_moment_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outcome_writer, "LINGER_SECONDS", 0.01)
-    table, first, second = Table(), an_outcome(), an_outcome()
+def test_a_thousand_outcomes_that_come_together_take_forty_calls() -> None:
+    table = Table()
 
-    async def run() -> None:
-        writer = OutcomeWriter(table, seconds=60)
-        with writer.expecting_one():  # a payment that takes longer
-            await asyncio.gather(writer.add(first), writer.add(second))
-        writer.close()
+    record(table, *(an_outcome() for _ in range(1000)))
 
-    asyncio.run(run())
-
-    assert table.calls == [[first, second]]
+    assert [len(call) for call in table.calls] == [25] * 40
 
 
-@pytest.mark.parametrize(("seconds", "recorded"), [(11.5, True), (10.5, False)])
-def test_no_call_starts_in_the_reserved_time(seconds: float, recorded: bool) -> None:  # noqa: FBT001
+@pytest.mark.parametrize(("seconds_left", "recorded"), [(11.5, True), (10.5, False)])
+def test_no_call_starts_in_the_reserved_time(seconds_left: float, recorded: bool) -> None:  # noqa: FBT001
     outcome = an_outcome()
 
-    [result] = record(Table(), outcome, seconds=seconds)
+    [result] = record(Table(), outcome, seconds_left=seconds_left)
 
     assert result == outcome if recorded else isinstance(result, OutOfTime)
 
 
-def test_the_time_counts_from_the_first_outcome_that_is_expected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outcome_writer, "RESERVED_SECONDS", 0)
+def test_an_outcome_that_nobody_waits_for_any_more_keeps_no_other_from_being_recorded() -> None:
+    table, outcomes = Table(), [an_outcome() for _ in range(2)]
 
-    async def run() -> None:
-        writer = OutcomeWriter(Table(), seconds=0.05)
-        with writer.expecting_one():
-            await asyncio.sleep(0.06)
-        with writer.expecting_one():
-            recording = writer.add(an_outcome())
-        with pytest.raises(OutOfTime):
-            await recording
-        writer.close()
+    async def run() -> Order:
+        writer = OutcomeWriter(table, lambda: 60)
+        cancelled, other = (asyncio.create_task(writer.record(outcome)) for outcome in outcomes)
+        await asyncio.sleep(0)
+        cancelled.cancel()
+        try:
+            return await other
+        finally:
+            writer.close()
 
-    asyncio.run(run())
+    assert asyncio.run(run()) == outcomes[1]

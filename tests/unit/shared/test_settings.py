@@ -5,13 +5,12 @@ import traceback
 
 import pytest
 
-from shared.settings import PaymentSettings, RecoverySettings, SettingsError, TableSettings, load_settings
+from shared.settings import PaymentSettings, SettingsError, TableSettings, load_settings
 
 ENVIRONMENT = {
     "ORDERS_TABLE": "order-processor-dev-orders",
     "PAYMENT_DELAY_SECONDS": "2",
     "PAYMENT_DEADLINE_SECONDS": "259200",
-    "RECOVERY_GRACE_SECONDS": "300",
 }
 
 
@@ -22,16 +21,15 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_environment_is_read() -> None:
-    assert load_settings(RecoverySettings).model_dump() == {
+    assert load_settings(PaymentSettings).model_dump() == {
         "orders_table": "order-processor-dev-orders",
         "payment_delay_seconds": 2.0,
         "payment_deadline_seconds": 259_200.0,
         "payment_provider": None,
-        "recovery_grace_seconds": 300.0,
     }
 
 
-@pytest.mark.parametrize(("model", "variables"), [(TableSettings, 1), (PaymentSettings, 3), (RecoverySettings, 4)])
+@pytest.mark.parametrize(("model", "variables"), [(TableSettings, 1), (PaymentSettings, 3)])
 def test_a_function_needs_the_variables_that_it_uses_and_no_others(
     monkeypatch: pytest.MonkeyPatch, model: type[TableSettings], variables: int
 ) -> None:
@@ -57,14 +55,13 @@ def test_a_function_needs_the_variables_that_it_uses_and_no_others(
         ("PAYMENT_DELAY_SECONDS", "5.1"),
         ("PAYMENT_DELAY_SECONDS", "nan"),
         ("PAYMENT_DEADLINE_SECONDS", "0"),
-        ("RECOVERY_GRACE_SECONDS", "-1"),
     ],
 )
 def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
 
     with pytest.raises(SettingsError, match=f"^Correct the function's environment variables: {name}: "):
-        load_settings(RecoverySettings)
+        load_settings(PaymentSettings)
 
 
 def test_the_value_of_a_variable_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,10 +79,9 @@ def test_the_value_of_a_variable_is_not_shown(monkeypatch: pytest.MonkeyPatch) -
         ("PAYMENT_DELAY_SECONDS", "0"),
         ("PAYMENT_DELAY_SECONDS", "5"),
         ("PAYMENT_DEADLINE_SECONDS", "0.5"),
-        ("RECOVERY_GRACE_SECONDS", "0"),
     ],
 )
 def test_the_ends_of_the_ranges_are_allowed(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
 
-    assert load_settings(RecoverySettings).model_dump()[name.lower()] == float(os.environ[name])
+    assert load_settings(PaymentSettings).model_dump()[name.lower()] == float(os.environ[name])

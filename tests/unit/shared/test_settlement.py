@@ -12,9 +12,9 @@ from tests.builders import FakeProvider, Table, XRay, an_order
 
 def settle(table: Table, order: Order) -> Order:
     async def run() -> Order:
-        settlement = Settlement(table, FakeProvider(), XRay(), deadline_seconds=60, seconds=60)  # type: ignore[arg-type]
+        settlement = Settlement(table, FakeProvider(), XRay(), deadline_seconds=60, seconds_left=lambda: 60)  # type: ignore[arg-type]
         try:
-            return await settlement.settle(order, queued_at=order.created_at.timestamp())
+            return await settlement.attempt(order, queued_at=order.created_at.timestamp())
         finally:
             settlement.close()
 
