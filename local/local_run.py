@@ -26,7 +26,7 @@ from local.page.log_lines import FunctionLogs, readable
 from local.page.payment_provider import FOLDER_VARIABLE, LocalProvider
 from local.page.server import OrderPage
 from local.stream_mapping import FunctionError, MappingEvent, MappingSettings, StreamMapping, UnsupportedMapping
-from local.xray import XRay
+from local.xray import LocalXRay
 
 WATCH_SECONDS = 0.2
 READY = """Ready in {:.0f} s: POST an order, GET it, see all with `npm run trace -- ORDER_ID`. Ctrl-C ends it.
@@ -68,7 +68,7 @@ class LocalRun:
             )
             dynamodb = DynamoDBLocal(port=self._ports.dynamodb, database=self._database)
             parts.callback(dynamodb.stop)
-            xray = XRay(port=self._ports.xray)
+            xray = LocalXRay(port=self._ports.xray)
             parts.callback(xray.stop)
             pool = parts.enter_context(ThreadPoolExecutor())
             parts.callback(self._stop.set)  # first, so that no part reports the end of another as an error

@@ -37,7 +37,7 @@ MOST_INSTANCES = 1_000
 MOST_AT_WORK = 10
 
 
-class Context:
+class InvocationContext:
     """The context of an invocation ("Using the Lambda context object to retrieve Python function information")."""
 
     def __init__(self, name: str, memory_size: int, timeout: float, request_id: str) -> None:
@@ -94,7 +94,7 @@ class Instance(socketserver.StreamRequestHandler):
 
 def _invoke(runtime: Runtime, invocation: Mapping[str, Any]) -> dict[str, Any]:
     name, memory_size, timeout = (runtime.function[key] for key in ("name", "memorySize", "timeout"))
-    context = Context(name, memory_size, timeout, invocation["context"]["awsRequestId"])
+    context = InvocationContext(name, memory_size, timeout, invocation["context"]["awsRequestId"])
     faulthandler.dump_traceback_later(timeout, exit=True)
     try:
         with trace(name):

@@ -11,7 +11,7 @@ from typing import Any, get_args
 from local.dynamodb import DynamoDBLocal
 from local.page.deliveries import Deliveries
 from local.page.payment_provider import LocalProvider, Mood
-from local.page.table_watch import Row, TableWatch
+from local.page.table_watch import OrderRow, TableWatch
 from local.stream_mapping import Invoke
 from shared.order import to_timestamp
 
@@ -108,7 +108,7 @@ class Actions:
         self.provider.mood, self.provider.is_to_crash, self.deliveries.is_paused = "up", False, False
         return "All faults have ended."
 
-    def _move(self, row: Row, passed: timedelta) -> bool:
+    def _move(self, row: OrderRow, passed: timedelta) -> bool:
         """Make an order older, unless it was settled meanwhile."""
         times = {"created_at": row.created_at, "due_at": row.due_at}
         earlier = {name: datetime.fromisoformat(time) - passed for name, time in times.items() if time}
