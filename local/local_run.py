@@ -19,7 +19,7 @@ from local.child_process import LocalRunFailed
 from local.dynamodb import DynamoDBLocal
 from local.lambda_.endpoint import invoker
 from local.lambda_.function_processes import FunctionProcesses
-from local.lambda_.runtime import WARM_UP
+from local.lambda_.instance import WARM_UP
 from local.lambda_.serverless_offline import ServerlessOffline
 from local.page.deliveries import Deliveries
 from local.page.log_lines import FunctionLogs, readable

@@ -13,7 +13,7 @@ from aws_xray_sdk.core import patch, xray_recorder
 from aws_xray_sdk.core.lambda_launcher import LambdaContext
 
 from functions import create_order, process_payment
-from local.lambda_.runtime import trace
+from local.lambda_.instance import trace
 from local.xray import LocalXRay
 from shared.observability import tracer
 from shared.order import Order
