@@ -19,7 +19,7 @@ from bench.package import THIS_MACHINE, package
 from local import serverless_yml
 from local.dynamodb import DynamoDBLocal
 from local.environment import environment
-from local.xray import XRay
+from local.xray import LocalXRay
 from shared.order import NewOrder, Order
 from shared.order_table import OrderTable, to_item
 from tools.repository import NEW_ORDER
@@ -79,7 +79,7 @@ def test_bed() -> Iterator[TestBed]:
     if platform.system() != "Linux":
         raise WrongPlatform("The package holds Lambda's Linux binaries: run the benchmark on Linux.")
     settings = serverless_yml.load("prod")
-    with TemporaryDirectory(prefix="bench-") as name, DynamoDBLocal() as dynamodb, XRay() as xray:
+    with TemporaryDirectory(prefix="bench-") as name, DynamoDBLocal() as dynamodb, LocalXRay() as xray:
         folder = Path(name)
         zipped = package(folder / "package", "--param", THIS_MACHINE)
         folders = {"valid": folder / "with", "none": folder / "without"}

@@ -1,6 +1,5 @@
 """Starts all parts of the local run, watches them, and ends them together."""
 
-import logging
 import os
 import threading
 import time
@@ -20,14 +19,14 @@ from local.child_process import LocalRunFailed
 from local.dynamodb import DynamoDBLocal
 from local.lambda_.endpoint import invoker
 from local.lambda_.function_processes import FunctionProcesses
-from local.lambda_.runtime import WARM_UP
+from local.lambda_.instance import WARM_UP
 from local.lambda_.serverless_offline import ServerlessOffline
 from local.page.deliveries import Deliveries
 from local.page.log_lines import FunctionLogs, readable
 from local.page.payment_provider import FOLDER_VARIABLE, LocalProvider
 from local.page.server import OrderPage
-from local.stream_mapping import FunctionError, MappingSettings, StreamMapping, UnsupportedMapping
-from local.xray import XRay
+from local.stream_mapping import FunctionError, MappingEvent, MappingSettings, StreamMapping, UnsupportedMapping
+from local.xray import LocalXRay
 
 WATCH_SECONDS = 0.2
 READY = """Ready in {:.0f} s: POST an order, GET it, see all with `npm run trace -- ORDER_ID`. Ctrl-C ends it.
@@ -58,10 +57,6 @@ class LocalRun:
         self._is_asked_to_end = False
         self._stop = threading.Event()
         self._parent = os.getppid()
-        logs = logging.Handler()
-        # One method only, so not a class.
-        logs.emit = lambda record: self.say(f"Stream mapping: {record.getMessage()}")  # type: ignore[method-assign]  # see above
-        logging.getLogger("local.stream_mapping").addHandler(logs)
 
     def run(self) -> None:
         """Start every part and watch them; ends with Stopped or LocalRunFailed."""
@@ -73,7 +68,7 @@ class LocalRun:
             )
             dynamodb = DynamoDBLocal(port=self._ports.dynamodb, database=self._database)
             parts.callback(dynamodb.stop)
-            xray = XRay(port=self._ports.xray)
+            xray = LocalXRay(port=self._ports.xray)
             parts.callback(xray.stop)
             pool = parts.enter_context(ThreadPoolExecutor())
             parts.callback(self._stop.set)  # first, so that no part reports the end of another as an error
@@ -146,6 +141,10 @@ class LocalRun:
             self.say(f"Stream mapping: the failure queue would get {message}")
             deliveries.take_failure(message)
 
+        def on_event(event: MappingEvent) -> None:
+            self.say(f"Stream mapping: {event.message}")
+            deliveries.take_event(event)
+
         try:
             return StreamMapping(
                 settings=MappingSettings.from_event(event),
@@ -154,6 +153,7 @@ class LocalRun:
                 function_arn=f"arn:aws:lambda:us-east-1:000000000000:function:{function['name']}",
                 invoke=deliveries.watched(invoker(function, self._ports.functions)),
                 on_failure=on_failure,
+                on_event=on_event,
             )
         except (BotoCoreError, ClientError, UnsupportedMapping) as error:
             raise LocalRunFailed(f"The stream mapping of {key} cannot start: {error}") from error

@@ -3,13 +3,12 @@
 import json
 import subprocess
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from local.child_process import LocalRunFailed
 from local.environment import environment
+from tools.repository import ROOT
 
-ROOT = Path(__file__).parent.parent
 SERVERLESS = str(ROOT / "node_modules" / ".bin" / "serverless")
 RESOLVE_SECONDS = 60
 LAST_WORDS = 300

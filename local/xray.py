@@ -23,7 +23,7 @@ END = b"end"
 log = logging.getLogger(__name__)
 
 
-class XRay:
+class LocalXRay:
     """The daemon (UDP) and the API (TCP), on one port; without `port` on a free one. Traces are kept in memory."""
 
     def __init__(self, *, port: int | None = None) -> None:

@@ -78,17 +78,17 @@ def _key_reused(_: IdempotencyKeyReused) -> Response[str]:
 
 
 def _invalid(error: ValidationError) -> Response[str]:
-    errors = [{"pointer": _pointer(fault["loc"]), "detail": _detail(fault)} for fault in error.errors()[:MAX_ERRORS]]
-    faults = "1 fault" if error.error_count() == 1 else f"{error.error_count()} faults"
-    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"The order has {faults}.", errors=errors)
+    errors = [{"pointer": _pointer(each["loc"]), "detail": _detail(each)} for each in error.errors()[:MAX_ERRORS]]
+    count = "1 error" if error.error_count() == 1 else f"{error.error_count()} errors"
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"The order has {count}.", errors=errors)
 
 
 def _pointer(location: tuple[int | str, ...]) -> str:
     return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in location)
 
 
-def _detail(fault: "ErrorDetails") -> str:
-    return "Input should be an object" if fault["type"] == "model_type" else fault["msg"]  # without our class's name
+def _detail(error: "ErrorDetails") -> str:
+    return "Input should be an object" if error["type"] == "model_type" else error["msg"]  # without our class's name
 
 
 def _unavailable(error: TableUnavailable) -> Response[str]:
@@ -99,7 +99,7 @@ def _unavailable(error: TableUnavailable) -> Response[str]:
 
 def _unexpected(_: Exception) -> Response[str]:
     logger.exception("Unexpected error")
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, f"The service failed, and logged the fault. {REPEAT}")
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, f"The service failed and logged the error. {REPEAT}")
 
 
 RESPONSES: dict[type[Exception], Callable[[Any], Response[str]]] = {

@@ -31,7 +31,7 @@ def _validator(rule: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
     return jsonschema_rs.Draft202012Validator({**rule, "components": COMPONENTS}, validate_formats=True)
 
 
-def faults(response: Mapping[str, Any], status: int, headers: Mapping[str, str], body: bytes | str) -> list[str]:
+def deviations(response: Mapping[str, Any], status: int, headers: Mapping[str, str], body: bytes | str) -> list[str]:
     """Compare an answer with the response that the document has for it; nothing is the best that can be found."""
     headers = {name.lower(): value for name, value in headers.items()}
     content_type = headers.get("content-type", "").partition(";")[0]  # serverless-offline adds the charset to JSON

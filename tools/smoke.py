@@ -65,7 +65,7 @@ def _check(console: Console, session: requests.Session, target: Target, wait: fl
         _expect(repeated["order_id"] == created["order_id"], f"another order was registered: {repeated['order_id']}")
     with _step(console, "An invalid order is refused"):
         refused = _request(session, "POST", target.orders_url, 422, json=ORDER | {"items": []})
-        _expect(refused["errors"][0]["pointer"] == "/items", f"the wrong fault is named: {refused['errors']}")
+        _expect(refused["errors"][0]["pointer"] == "/items", f"the wrong error is named: {refused['errors']}")
     with _step(console, "The order is PROCESSED"):
         order = _wait(lambda: _request(session, "GET", order_url, 200), lambda it: it["status"] != "PENDING", wait)
         _expect(order["status"] == "PROCESSED", f"after {wait:.0f} s the order is {order['status']}")

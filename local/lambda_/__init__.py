@@ -1,12 +1,12 @@
 """Lambda on this machine: what starts what, and which way an event takes.
 
     serverless-offline   (serverless_offline.py)  serves the API and Lambda's Invoke API
-      └─ launcher        (launcher.py)            one process per instance, started in place of Python
-           │  a Unix socket per function
-           ▼
-    runtime              (runtime.py, started by function_processes.py)  imports what all functions share
-      └─ function                                 a fork per function: imports its handler
-           └─ instance                            a fork per launcher: handles one event at a time
+      └─ launcher        (launcher.py)            one for each instance: passes its events and answers on
+           ⇅  a Unix socket for each function
+    runtime              (runtime.py)             imports what all functions share
+      └─ function        (runtime.py)             a fork for each function: imports the handler, listens on the socket
+           └─ instance   (instance.py)            a fork for each launcher that connects: runs the handler
 
-endpoint.py invokes a function by serverless-offline's Invoke API: for the stream mapping and the order page.
+function_processes.py starts the runtime, and makes the `python3` by which serverless-offline starts a launcher.
+endpoint.py invokes a function by serverless-offline's Invoke API, for the stream mapping and the order page.
 """

@@ -28,9 +28,9 @@ def invoker(function: Mapping[str, Any], port: int) -> Invoke:
             raise FunctionError(f"no answer: {error or type(error).__name__}") from error
         finally:
             connection.close()
-        fault = answer or {}
-        if response.status == http.HTTPStatus.OK and "errorType" not in fault:
+        error_body = answer or {}
+        if response.status == http.HTTPStatus.OK and "errorType" not in error_body:
             return answer
-        raise FunctionError(fault.get("errorMessage") or fault.get("Message") or f"HTTP {response.status}")
+        raise FunctionError(error_body.get("errorMessage") or error_body.get("Message") or f"HTTP {response.status}")
 
     return invoke

@@ -1,4 +1,4 @@
-"""The functions' processes: started by lambda_runtime.py, and reached by serverless-offline through launcher.py."""
+"""The functions' processes: started by runtime.py, and reached by serverless-offline through launcher.py."""
 
 import json
 import os

@@ -1,7 +1,7 @@
 """What serverless-offline starts for each instance of a function, instead of Python: it must start in milliseconds.
 
-The runtime (lambda_runtime.py) forks the process that runs the function; this one passes events and answers on. It uses
-the standard library only.
+The runtime (runtime.py) forks the process that runs the function; this one passes events and answers on. It uses the
+standard library only.
 """
 
 import json

@@ -30,7 +30,7 @@ class ServerlessOffline:
 
     def __init__(self, *, api_port: int, lambda_port: int, virtual_env: Path, say: Callable[[str], None]) -> None:
         ports = ["--httpPort", str(api_port), "--lambdaPort", str(lambda_port)]
-        # The runtime ends a function at its timeout: it knows how long the start took (local/lambda_/runtime.py).
+        # The runtime ends a function at its timeout: it knows how long the start took (local/lambda_/instance.py).
         command = [SERVERLESS, "offline", "start", "--noSponsor", "--noTimeout", *ports]
         self._api_port, self._say = api_port, say
         self._is_shown = False

@@ -1,1 +1,1 @@
-"""The order page of the local run: what happens to the orders, live, and faults on purpose. It is never deployed."""
+"""The order page of the local run: shows the orders live, and injects failures on demand. It is never deployed."""

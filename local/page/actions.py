@@ -1,4 +1,4 @@
-"""What a person can do on the page: place orders, cause faults, end them. Each action answers what it did."""
+"""What a person can do on the page: place orders, inject failures, end them. Each action answers what it did."""
 
 import http.client
 import time
@@ -11,7 +11,7 @@ from typing import Any, get_args
 from local.dynamodb import DynamoDBLocal
 from local.page.deliveries import Deliveries
 from local.page.payment_provider import LocalProvider, Mood
-from local.page.table_watch import Row, TableWatch
+from local.page.table_watch import OrderRow, TableWatch
 from local.stream_mapping import Invoke
 from shared.order import to_timestamp
 
@@ -38,15 +38,15 @@ class Actions:
     watch: TableWatch
     is_dynamodb_away: bool = False
 
-    def faults(self) -> list[str]:
-        """Return the faults that are on."""
+    def injected_failures(self) -> list[str]:
+        """Return the failures that are on."""
         is_on = {
             f"Payment provider {self.provider.mood}": self.provider.mood != "up",
             "Stream mapping paused": self.deliveries.is_paused,
             "The next charge kills its function": self.provider.is_to_crash,
             "DynamoDB Local is away": self.is_dynamodb_away,
         }
-        return [fault for fault, on in is_on.items() if on]
+        return [failure for failure, on in is_on.items() if on]
 
     def order(self, arguments: Arguments) -> dict[str, Any]:
         """Send a request to the API as a client would, and return its response."""
@@ -106,9 +106,9 @@ class Actions:
 
     def end(self, _: Arguments) -> str:
         self.provider.mood, self.provider.is_to_crash, self.deliveries.is_paused = "up", False, False
-        return "All faults have ended."
+        return "All injected failures have ended."
 
-    def _move(self, row: Row, passed: timedelta) -> bool:
+    def _move(self, row: OrderRow, passed: timedelta) -> bool:
         """Make an order older, unless it was settled meanwhile."""
         times = {"created_at": row.created_at, "due_at": row.due_at}
         earlier = {name: datetime.fromisoformat(time) - passed for name, time in times.items() if time}

@@ -1,28 +1,25 @@
 """What the local stream mapping delivers to ProcessPayment, and what becomes of it; it can be paused."""
 
-import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from local.stream_mapping import FunctionError, FunctionNotInvoked, Invoke
+from local.stream_mapping import FunctionError, FunctionNotInvoked, Invoke, InvokeInLane, MappingEvent
 
 REMEMBERED = 100
 
 
-class Deliveries(logging.Handler):
-    """Stands between the mapping and the function, and takes what the mapping logs: retries, splits, giving up."""
+class Deliveries:
+    """Stands between the mapping and the function, and takes the mapping's events: retries, splits, giving up."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.entries = deque[dict[str, Any]](maxlen=REMEMBERED)
         self.given_up = 0
         self._resumed, self._ended = threading.Event(), threading.Event()
         self._resumed.set()
         self._last: tuple[dict[str, Any], Invoke] | None = None
-        logging.getLogger("local.stream_mapping").addHandler(self)
 
     @property
     def is_paused(self) -> bool:
@@ -38,15 +35,15 @@ class Deliveries(logging.Handler):
         self._ended.set()
         self._resumed.set()
 
-    def watched(self, invoke: Invoke) -> Invoke:
+    def watched(self, invoke: Invoke) -> InvokeInLane:
         """Return what the mapping is to call instead of `invoke`."""
 
-        def deliver(event: dict[str, Any]) -> dict[str, Any] | None:
+        def deliver(event: dict[str, Any], lane: int) -> dict[str, Any] | None:
             self._resumed.wait()
             if self._ended.is_set():
                 raise FunctionNotInvoked("the mapping is paused")
             self._last = event, invoke
-            return self._deliver(event, invoke, f"lane {threading.current_thread().name.rpartition('_')[2]}")
+            return self._deliver(event, invoke, _name(lane))
 
         return deliver
 
@@ -62,9 +59,10 @@ class Deliveries(logging.Handler):
         self.given_up += message["DDBStreamBatchInfo"]["batchSize"]
         self.entries.append({"at": time.time(), "failure": message})
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Take a line that the mapping logs."""
-        self.entries.append({"at": record.created, "note": record.getMessage()})
+    def take_event(self, event: MappingEvent) -> None:
+        """Take what the mapping reports."""
+        lane = "" if event.lane is None else _name(event.lane)
+        self.entries.append({"at": time.time(), "lane": lane, "note": event.message, "level": event.level})
 
     def _deliver(self, event: dict[str, Any], invoke: Invoke, lane: str) -> dict[str, Any] | None:
         entry: dict[str, Any] = {"at": time.time(), "lane": lane, "records": len(event["Records"])}
@@ -79,3 +77,7 @@ class Deliveries(logging.Handler):
             entry["seconds"] = round(time.monotonic() - began, 3)
         entry["failures"] = len((response or {}).get("batchItemFailures", []))
         return response
+
+
+def _name(lane: int) -> str:
+    return f"lane {lane}"

@@ -1,4 +1,4 @@
-"""The payment provider of the local run: one for all processes of the functions, with faults that a person switches on.
+"""The payment provider of the local run: one for all processes of the functions, with failures that a person injects.
 
 Its folder holds the mood, the ledger (a line for each charge, appended under a lock) and, while one is wanted, the
 request to crash. The functions' environment names it; a deployed function has neither that nor this module.

@@ -126,7 +126,7 @@ class OrderPage:
             "starting": False,
             "api": f"http://127.0.0.1:{actions.api_port}",
             "counts": {**counts, "twice": twice, "given_up": self.deliveries.given_up},
-            "faults": actions.faults(),
+            "injected": actions.injected_failures(),
             "mood": self._provider.mood,
             "paused": self.deliveries.is_paused,
             "stream": [dict(entry) for entry in list(self.deliveries.entries)],

@@ -18,7 +18,7 @@ LOST_SECONDS = 5  # how long an order that was accepted may be on its way throug
 CLIENT = Config(connect_timeout=1, read_timeout=5, retries={"total_max_attempts": 1})
 
 
-class Row(NamedTuple):
+class OrderRow(NamedTuple):
     """An order in the page's list. LOST is one whose item is gone, or in a state that nothing would ever settle."""
 
     order_id: str
@@ -32,7 +32,7 @@ class Row(NamedTuple):
     due_at: str = ""
 
     @classmethod
-    def of(cls, item: Mapping[str, Mapping[str, Any]]) -> "Row":
+    def of(cls, item: Mapping[str, Mapping[str, Any]]) -> "OrderRow":
         """Read what the list shows of an item, whatever is in it."""
         plain = {name: str(*value.values()) for name, value in item.items()}
         row = cls(**{name: plain[name] for name in cls._fields if name in plain})
@@ -62,18 +62,18 @@ class TableWatch:
                 self._thread = threading.Thread(target=self._run, daemon=True)
                 self._thread.start()
 
-    def changed_since(self, epoch: str, revision: int) -> tuple[str, int, list[Row]]:
+    def changed_since(self, epoch: str, revision: int) -> tuple[str, int, list[OrderRow]]:
         """Return the rows that changed since a revision, oldest change first; all of them if it is of another epoch."""
         with self._lock:
             since = revision if epoch == self._epoch else 0
             newest_first = takewhile(lambda entry: entry[0] > since, reversed(self._rows.values()))
             return self._epoch, self._revision, [row for _, row in newest_first][::-1]
 
-    def row(self, order_id: str) -> Row | None:
+    def row(self, order_id: str) -> OrderRow | None:
         """Return an order's row."""
         return self._rows.get(order_id, (0, None))[1]
 
-    def pending(self) -> list[Row]:
+    def pending(self) -> list[OrderRow]:
         """Return the orders that wait for their payment."""
         with self._lock:
             return [row for _, row in self._rows.values() if row.status == "PENDING"]
@@ -88,7 +88,7 @@ class TableWatch:
 
     def _forget(self) -> None:
         self._epoch = uuid4().hex[:8]
-        self._rows: dict[str, tuple[int, Row]] = {}  # in the order of their last change
+        self._rows: dict[str, tuple[int, OrderRow]] = {}  # in the order of their last change
         self._revision = 0
         self._counts = Counter[str]()
         self._is_scanned = False
@@ -116,7 +116,7 @@ class TableWatch:
         for page in self.dynamodb.get_paginator("scan").paginate(TableName=self._table_name, ConsistentRead=True):
             for item in page["Items"]:
                 found.add(item["order_id"]["S"])
-                self._put(Row.of(item))
+                self._put(OrderRow.of(item))
         for order_id in self._rows.keys() - found:
             self._put(self._rows[order_id][1]._replace(status="LOST"))
         self._is_scanned = True
@@ -125,7 +125,7 @@ class TableWatch:
                 answer = self._streams.get_records(ShardIterator=iterator)
                 for record in answer["Records"]:
                     if "NewImage" in record["dynamodb"]:
-                        self._put(Row.of(record["dynamodb"]["NewImage"]))
+                        self._put(OrderRow.of(record["dynamodb"]["NewImage"]))
                 iterators[index] = answer.get("NextShardIterator", "")
             time.sleep(POLL_SECONDS)
 
@@ -135,7 +135,7 @@ class TableWatch:
                 start = {"StreamArn": stream_arn, "ShardId": shard["ShardId"]}
                 yield self._streams.get_shard_iterator(**start, ShardIteratorType="LATEST")["ShardIterator"]
 
-    def _put(self, row: Row) -> None:
+    def _put(self, row: OrderRow) -> None:
         with self._lock:
             old = self.row(row.order_id)
             if row == old:
@@ -148,5 +148,5 @@ class TableWatch:
             self._rows[row.order_id] = self._revision, row
 
 
-def _counted(row: Row) -> list[str]:
+def _counted(row: OrderRow) -> list[str]:
     return [row.status, "deferred"] if row.status == "PENDING" and row.attempts else [row.status]

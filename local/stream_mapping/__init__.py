@@ -6,17 +6,21 @@ shard.py        reads one shard to its end, whatever happens to DynamoDB Local m
 lane.py         the records that wait for one worker
 records.py      a record's shape, filter and lane
 delivery.py     what becomes of a batch: split, retried, given up on
+events.py       what the mapping reports while it runs
 failure_message.py  the message about records that were given up on
 """
 
 from local.stream_mapping.delivery import FunctionError, FunctionNotInvoked, Invoke
-from local.stream_mapping.mapping import StreamMapping
+from local.stream_mapping.events import MappingEvent
+from local.stream_mapping.mapping import InvokeInLane, StreamMapping
 from local.stream_mapping.settings import MappingSettings, UnsupportedMapping
 
 __all__ = [
     "FunctionError",
     "FunctionNotInvoked",
     "Invoke",
+    "InvokeInLane",
+    "MappingEvent",
     "MappingSettings",
     "StreamMapping",
     "UnsupportedMapping",

@@ -3,12 +3,12 @@
 Waiting, the function and the on-failure destination are arguments: there are no threads here.
 """
 
-import logging
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
+from local.stream_mapping.events import MappingEvent, OnEvent
 from local.stream_mapping.records import Record, sequence_number
 from local.stream_mapping.settings import ENDLESS, MappingSettings
 
@@ -17,8 +17,6 @@ Invoke = Callable[[dict[str, Any]], dict[str, Any] | None]
 # AWS does not document its backoff. Ours is short, because a person waits for the result.
 FIRST_BACKOFF_SECONDS = 0.2
 LONGEST_BACKOFF_SECONDS = 5.0
-
-log = logging.getLogger(__name__)
 
 
 class FunctionError(Exception):
@@ -77,6 +75,7 @@ class Delivery:
     invoke: Invoke
     give_up: Callable[[Batch], None]
     wait: Callable[[float], None]
+    on_event: OnEvent = lambda _: None
 
     def deliver(self, records: list[Record]) -> None:
         """Deliver a batch until nothing of it is left; an exception of `wait` ends this early."""
@@ -101,7 +100,7 @@ class Delivery:
     def _again_later(self, batch: Batch, reason: str) -> list[Batch]:
         """If the function is not invoked, Lambda "retries until the records expire": no retry is spent."""
         if not batch.missed_invocations:
-            log.warning("%s: the function cannot be invoked, trying until it can: %s", batch, reason)
+            self._tell(f"{batch}: the function cannot be invoked, trying until it can: {reason}")
         self.wait(backoff_seconds(batch.missed_invocations))
         return [replace(batch, missed_invocations=batch.missed_invocations + 1)]
 
@@ -109,7 +108,7 @@ class Delivery:
         """With bisect "splitting batches doesn't consume the retry quota"; a single record cannot be split."""
         if not self.settings.bisect_batch_on_function_error or len(batch.records) == 1:
             return self._retry(batch, reason)
-        log.warning("%s split in two: %s", batch, reason)
+        self._tell(f"{batch} split in two: {reason}")
         half = len(batch.records) // 2
         return [replace(batch, records=batch.records[:half]), replace(batch, records=batch.records[half:])]
 
@@ -118,15 +117,18 @@ class Delivery:
         rest = replace(batch, records=batch.records[failed_from:])
         if not self.settings.bisect_batch_on_function_error or failed_from == 0:
             return self._retry(rest, "reported as failed")
-        log.warning("%s split off: the %d before are processed", rest, failed_from)
+        self._tell(f"{rest} split off: the {failed_from} before are processed")
         return [rest]
 
     def _retry(self, batch: Batch, reason: str) -> list[Batch]:
         maximum = self.settings.maximum_retry_attempts
         if maximum != ENDLESS and batch.retries >= maximum:
-            log.error("%s given up after %d invocation(s): %s", batch, batch.invocations, reason)
+            self._tell(f"{batch} given up after {batch.invocations} invocation(s): {reason}", "ERROR")
             self.give_up(batch)
             return []
-        log.warning("%s retried (%d): %s", batch, batch.retries + 1, reason)
+        self._tell(f"{batch} retried ({batch.retries + 1}): {reason}")
         self.wait(backoff_seconds(batch.retries))
         return [replace(batch, retries=batch.retries + 1)]
+
+    def _tell(self, message: str, level: Literal["WARNING", "ERROR"] = "WARNING") -> None:
+        self.on_event(MappingEvent(message, level))

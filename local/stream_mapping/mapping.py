@@ -5,17 +5,21 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
 
-from local.stream_mapping.delivery import Batch, Delivery, Invoke
+from local.stream_mapping.delivery import Batch, Delivery
+from local.stream_mapping.events import MappingEvent, OnEvent
 from local.stream_mapping.failure_message import failure_message
 from local.stream_mapping.lane import Lane
 from local.stream_mapping.records import Record, is_wanted, lane_of
 from local.stream_mapping.settings import MappingSettings
 from local.stream_mapping.shard import Outage, Pause, Shard
+
+# Invokes the function with an event, for a lane of this number.
+InvokeInLane = Callable[[dict[str, Any], int], dict[str, Any] | None]
 
 DISCOVERY_SECONDS = 0.5  # DynamoDB Local begins a new shard every few hours
 MOST_SHARDS = 1_000  # at once; a thread exists only for a shard that is being read
@@ -47,8 +51,9 @@ class StreamMapping:
     client: DynamoDBStreamsClient
     stream_arn: str
     function_arn: str
-    invoke: Invoke
+    invoke: InvokeInLane
     on_failure: Callable[[dict[str, Any]], None]
+    on_event: OnEvent
     pause: Pause = threading.Event.wait
 
     def run(self, stop: threading.Event) -> None:
@@ -58,7 +63,7 @@ class StreamMapping:
         """
         shards: dict[str, Shard] = {}
         readings: dict[str, Future[None]] = {}
-        outage = Outage()
+        outage = Outage(self.on_event)
         with ThreadPoolExecutor(MOST_SHARDS, "shard") as threads, _ending_all(stop):
             while not stop.is_set():
                 try:
@@ -74,6 +79,7 @@ class StreamMapping:
                         client=self.client,
                         outage=outage,
                         pause=self.pause,
+                        on_event=self.on_event,
                     )
                 for shard in shards.values():
                     shard.is_listed = shard.shard_id in parents
@@ -98,7 +104,7 @@ class StreamMapping:
         """Read a shard to its end and return when all that was read is delivered."""
         lanes = [Lane() for _ in range(self.settings.parallelization_factor)]
         with ThreadPoolExecutor(len(lanes), "lane") as threads, _ending_all(stop):
-            workers = [threads.submit(self._work, shard.shard_id, lane, stop) for lane in lanes]
+            workers = [threads.submit(self._work, shard.shard_id, *lane, stop) for lane in enumerate(lanes)]
             try:
                 for records in shard.reads(stop):
                     shares: list[list[Record]] = [[] for _ in lanes]
@@ -114,7 +120,7 @@ class StreamMapping:
         for worker in workers:
             worker.result()
 
-    def _work(self, shard_id: str, lane: Lane, stop: threading.Event) -> None:
+    def _work(self, shard_id: str, number: int, lane: Lane, stop: threading.Event) -> None:
         """Deliver what comes into a lane until it is closed."""
 
         def go_on() -> None:
@@ -127,13 +133,16 @@ class StreamMapping:
 
         def invoke(event: dict[str, Any]) -> dict[str, Any] | None:
             go_on()
-            return self.invoke(event)
+            return self.invoke(event, number)
 
         def give_up(batch: Batch) -> None:
             arns = {"function_arn": self.function_arn, "stream_arn": self.stream_arn}
             self.on_failure(failure_message(batch, time.time(), shard_id=shard_id, **arns))
 
-        delivery = Delivery(self.settings, invoke, give_up, wait)
+        def tell(event: MappingEvent) -> None:
+            self.on_event(replace(event, lane=number))
+
+        delivery = Delivery(self.settings, invoke, give_up, wait, tell)
         with _ending_all(stop), suppress(_Stopping):
             while batch := lane.take(self.settings.batch_size):
                 delivery.deliver(batch)

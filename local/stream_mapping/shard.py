@@ -1,6 +1,5 @@
 """Reads one shard of a DynamoDB stream to its end, through restarts of DynamoDB Local and lost iterators."""
 
-import logging
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -9,6 +8,7 @@ from botocore.exceptions import ClientError
 from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
 
 from local.stream_mapping.delivery import backoff_seconds
+from local.stream_mapping.events import MappingEvent, OnEvent
 from local.stream_mapping.records import Record, sequence_number, to_lambda_record
 
 POLL_SECONDS = 0.1  # AWS's is 0.25 ("Using AWS Lambda with Amazon DynamoDB"); here a person waits
@@ -16,13 +16,12 @@ LONGEST_OUTAGE_PAUSE_SECONDS = 1.0
 
 Pause = Callable[[threading.Event, float], object]
 
-log = logging.getLogger(__name__)
-
 
 @dataclass
 class Outage:
-    """An outage of the stream: a line in the log when it begins and ends, and growing pauses between attempts."""
+    """An outage of the stream: an event when it begins and ends, and growing pauses between attempts."""
 
+    on_event: OnEvent
     failures: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -30,7 +29,7 @@ class Outage:
         """Note that the stream did not answer, and return the seconds until the next attempt."""
         with self.lock:
             if not self.failures:
-                log.warning("the stream cannot be read, trying until it can: %s", error)
+                self.on_event(MappingEvent(f"the stream cannot be read, trying until it can: {error}"))
             self.failures += 1
             return min(backoff_seconds(self.failures - 1), LONGEST_OUTAGE_PAUSE_SECONDS)
 
@@ -38,7 +37,7 @@ class Outage:
         """Note that the stream answered."""
         with self.lock:
             if self.failures:
-                log.warning("the stream can be read again")
+                self.on_event(MappingEvent("the stream can be read again"))
             self.failures = 0
 
 
@@ -51,6 +50,7 @@ class Shard:
     client: DynamoDBStreamsClient
     outage: Outage
     pause: Pause
+    on_event: OnEvent
     is_listed: bool = True  # whether the stream still has the shard
     read_up_to: str = ""
 
@@ -64,10 +64,10 @@ class Shard:
             except Exception as error:  # noqa: BLE001 - nothing that keeps the stream away may end the mapping
                 code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
                 if code == "ResourceNotFoundException" and not self.is_listed:
-                    log.warning("%s is gone from the stream, read up to: %s", self.shard_id, self.read_up_to or None)
+                    self._tell(f"is gone from the stream, read up to: {self.read_up_to or None}")
                     return
                 if code == "TrimmedDataAccessException" and self.read_up_to:
-                    log.warning("%s lost what followed %s, going on with what it has", self.shard_id, self.read_up_to)
+                    self._tell(f"lost what followed {self.read_up_to}, going on with what it has")
                     self.read_up_to = ""
                 if code:  # an iterator expires; an outage does not spoil it
                     iterator = None
@@ -83,6 +83,9 @@ class Shard:
                 return
             if not records:
                 self.pause(stop, POLL_SECONDS)
+
+    def _tell(self, what: str) -> None:
+        self.on_event(MappingEvent(f"{self.shard_id} {what}"))
 
     def _iterator(self) -> str:
         if not self.read_up_to:

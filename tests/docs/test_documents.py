@@ -23,7 +23,7 @@ def name(document: Path) -> str:
     return str(document.relative_to(ROOT))
 
 
-def faults() -> list[list[str]]:
+def failures() -> list[list[str]]:
     table = [row for row in rows(ROOT / "docs/reliability.md") if len(row) == 5]
     assert table[0][-1] == "proof"
     return table[1:]
@@ -104,9 +104,9 @@ def test_the_code_in_the_readme_is_the_code() -> None:
     assert lines in (ROOT / heading.removeprefix("# ")).read_text()
 
 
-@pytest.mark.parametrize("fault", faults(), ids=lambda fault: fault[0])
-def test_every_fault_names_a_test_that_exists(fault: list[str]) -> None:
-    tests = code(fault[-1])
+@pytest.mark.parametrize("failure", failures(), ids=lambda failure: failure[0])
+def test_every_failure_names_a_test_that_exists(failure: list[str]) -> None:
+    tests = code(failure[-1])
 
     assert tests
     for node in tests:

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis import Case, GenerationMode
 
-from tests.contract import DOCUMENT, faults, responses_of
+from tests.contract import DOCUMENT, deviations, responses_of
 from tests.e2e.conftest import Service
 from tests.e2e.strange_requests import HARDLY_HTTP, ODD_REQUESTS, SPOILT_ORDERS
 
@@ -38,7 +38,7 @@ class Answer(NamedTuple):
     """What came back for what was sent: no status if nothing did, and what is wrong with it."""
 
     status: int | None
-    fault: str
+    deviation: str
     request: str
 
 
@@ -47,7 +47,7 @@ def judge(documented: Sequence[Any], status: int, headers: Mapping[str, str], bo
     responses = [responses_of(operation).get(str(status)) for operation in documented]
     if status >= 500 or not any(responses):
         return f"{status} {body!r}"
-    return min(("; ".join(faults(it, status, headers, body)) for it in responses if it), key=len)
+    return min(("; ".join(deviations(it, status, headers, body)) for it in responses if it), key=len)
 
 
 def send_all[Request](
@@ -70,7 +70,7 @@ def send_all[Request](
 
         generate()
     found = [answer.result() for answer in answers]
-    assert [answer for answer in found if answer.fault] == []
+    assert [answer for answer in found if answer.deviation] == []
     assert len(found) >= count
     return Counter(answer.status for answer in found)
 
@@ -91,10 +91,10 @@ def test_what_the_document_allows_and_forbids(  # noqa: PLR0913
 
     def send(call: dict[str, Any]) -> Answer:
         answer = session.request(**call, timeout=ANSWER_SECONDS)
-        fault = judge([operation], answer.status_code, answer.headers, answer.content)
+        deviation = judge([operation], answer.status_code, answer.headers, answer.content)
         if mode is GenerationMode.NEGATIVE and answer.ok:
-            fault = "it is taken"
-        return Answer(answer.status_code, fault, str(call))
+            deviation = "it is taken"
+        return Answer(answer.status_code, deviation, str(call))
 
     def to_call(case: Case[Any]) -> dict[str, Any]:
         return case.as_transport_kwargs(base_url=service.base_url)
@@ -144,8 +144,8 @@ def test_what_no_client_would_send(service: Service, strange: st.SearchStrategy[
         response, body = answer
         if response.headers["Cache-Control"] != "no-store" and response.status in OF_THE_EMULATOR:
             return Answer(response.status, "", repr(request))
-        fault = judge([CREATE, GET, OTHER], response.status, dict(response.headers), body)
-        return Answer(response.status, fault, repr(request))
+        deviation = judge([CREATE, GET, OTHER], response.status, dict(response.headers), body)
+        return Answer(response.status, deviation, repr(request))
 
     statuses = send_all(strange, count, send)
 

@@ -84,7 +84,7 @@ def test_the_order_that_is_read_is_the_one_just_created(responses: dict[str, req
     assert created["order_id"] == read["order_id"]
 
 
-def test_the_invalid_order_is_told_all_its_faults(responses: dict[str, requests.Response]) -> None:
+def test_the_invalid_order_is_told_all_its_errors(responses: dict[str, requests.Response]) -> None:
     assert len(responses["req_invalid_order"].json()["errors"]) == 3
 
 

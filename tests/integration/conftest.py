@@ -90,7 +90,7 @@ def connect_stream(
         failures: list[dict[str, Any]] = []
         one_at_a_time = threading.Lock()  # as each environment of a Lambda function is invoked
 
-        def invoke(event: dict[str, Any]) -> dict[str, Any]:
+        def invoke(event: dict[str, Any], _: int) -> dict[str, Any]:
             with one_at_a_time:
                 return dict(process_payment.lambda_handler(event, Context()))
 
@@ -101,6 +101,7 @@ def connect_stream(
             function_arn=Context.invoked_function_arn,
             invoke=invoke,
             on_failure=failures.append,
+            on_event=print,
         )
         stop = threading.Event()
         thread = threading.Thread(target=mapping.run, args=[stop])

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from local.lambda_.function_processes import FunctionProcesses
-from local.lambda_.runtime import HEADER_VARIABLE, MOST_AT_WORK, WARM_UP
+from local.lambda_.instance import HEADER_VARIABLE, MOST_AT_WORK, WARM_UP
 from tests.waiting import eventually
 
 LIMIT_SECONDS = 30

@@ -70,8 +70,9 @@ def mapping_of(table: Table, function: Function, settings: MappingSettings) -> I
         client=table.streams,
         stream_arn=table.stream_arn,
         function_arn="arn:aws:lambda:us-east-1:000000000000:function:processPayment",
-        invoke=function,
+        invoke=lambda event, _: function(event),
         on_failure=failures.append,
+        on_event=print,
     )
     with ThreadPoolExecutor(1) as thread:
         run = thread.submit(mapping.run, stop)

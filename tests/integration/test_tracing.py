@@ -13,8 +13,8 @@ from aws_xray_sdk.core import patch, xray_recorder
 from aws_xray_sdk.core.lambda_launcher import LambdaContext
 
 from functions import create_order, process_payment
-from local.lambda_.runtime import trace
-from local.xray import XRay
+from local.lambda_.instance import trace
+from local.xray import LocalXRay
 from shared.observability import tracer
 from shared.order import Order
 from shared.order_table import OrderTable
@@ -33,7 +33,7 @@ TRACES_PER_CALL = 5  # "BatchGetTraces", AWS X-Ray API Reference
 @pytest.fixture(autouse=True)
 def xray(monkeypatch: pytest.MonkeyPatch) -> Iterator["XRayClient"]:
     """A local X-Ray, to which the functions send their traces as they do in Lambda."""
-    with XRay() as running:
+    with LocalXRay() as running:
         client = boto3.client("xray", endpoint_url=running.endpoint_url)
         monkeypatch.setattr(process_payment, "xray", client)
         monkeypatch.setattr(tracer, "disabled", False)

@@ -1,6 +1,6 @@
-"""`npm run test:mutation [-- FILE…]`: runs the unit tests on functions/ and shared/ with one fault at a time in them.
+"""`npm run test:mutation [-- FILE…]`: runs the unit tests on mutants: functions/ and shared/ with one change each.
 
-A fault that no test sees must be listed with its reason in survivors.txt. mutmut, the usual tool for this, skips
+A mutant that no test sees must be listed with its reason in survivors.txt. mutmut, the usual tool for this, skips
 decorated functions and everything outside functions: here the handlers, and the rules of the models.
 """
 
@@ -21,7 +21,7 @@ from types import CodeType, FunctionType, ModuleType
 import hypothesis
 import pytest
 
-from tests.mutation.mutants import Fault, faults
+from tests.mutation.mutants import Mutant, mutants
 from tools.repository import ROOT
 
 SURVIVORS = Path(__file__).with_name("survivors.txt")
@@ -29,15 +29,15 @@ OF_SERVICE = re.compile(r"^(?:from|import) (?:functions|shared)\b", re.MULTILINE
 LEAST_KILLED = 0.9
 OPTIONS = [
     *("-x", "-p", "no:cacheprovider", "-p", "no:terminal", "--no-cov"),
-    "--timeout=10",  # a fault may make a test hang
+    "--timeout=10",  # a mutant may make a test hang
     "-Wignore:Module already imported:pytest.PytestAssertRewriteWarning",
     "-Wignore:Unknown config option:pytest.PytestConfigWarning",  # of the terminal's plugin
-    "-knot test_the_schema_is_as_strict_as_the_service",  # takes 10 s, and others see the same faults
+    "-knot test_the_schema_is_as_strict_as_the_service",  # takes 10 s, and others see the same mutants
 ]
 
 
-class FaultImporter(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Imports a file with a fault in place of the file itself."""
+class MutantImporter(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Imports a mutant in place of the file itself."""
 
     def __init__(self, path: Path, text: str) -> None:
         self._path = path
@@ -54,7 +54,7 @@ class FaultImporter(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 class MutationTest:
-    """A pytest plugin: runs the collected tests once, and then on every fault those that call the function with it."""
+    """A pytest plugin: runs the collected tests once, then on each mutant those that call the changed function."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self.total = 0
@@ -70,26 +70,26 @@ class MutationTest:
         self._has_failed |= report.failed
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        self._run_without_fault(session.items)
+        self._run_unchanged(session.items)
         for function in gc.get_objects():
             if isinstance(function, FunctionType):
                 self._functions[function.__code__.co_filename].append(function)
-        gc.freeze()  # so that the processes of the faults do not go through all objects again
+        gc.freeze()  # so that the processes of the mutants do not go through all objects again
         for path in self._paths:
             started_at, before = time.monotonic(), len(self.survivors)
-            found = list(faults(path.read_text(encoding="utf-8")))
-            for fault in found:
+            found = list(mutants(path.read_text(encoding="utf-8")))
+            for mutant in found:
                 if len(self._running) == (os.cpu_count() or 1):
                     self._wait()
-                self._start(path, fault)
+                self._start(path, mutant)
             while self._running:
                 self._wait()
             self.total += len(found)
             seen, seconds = len(found) - len(self.survivors) + before, time.monotonic() - started_at
-            _say(f"{path.relative_to(ROOT)}: {seen} of {len(found)} faults seen, {seconds:.0f} s")
+            _say(f"{path.relative_to(ROOT)}: {seen} of {len(found)} mutants seen, {seconds:.0f} s")
         return True
 
-    def _run_without_fault(self, items: Sequence[pytest.Item]) -> None:
+    def _run_unchanged(self, items: Sequence[pytest.Item]) -> None:
         """Find out which functions a test calls, and how long it takes."""
         called: set[str] = set()
 
@@ -112,30 +112,30 @@ class MutationTest:
         sys.monitoring.set_events(sys.monitoring.PROFILER_ID, sys.monitoring.events.NO_EVENTS)
         sys.monitoring.free_tool_id(sys.monitoring.PROFILER_ID)
         if self._has_failed or self._is_seen_afresh(self._paths[0]):
-            _say("The tests fail without a fault.")
+            _say("The tests fail on the unchanged code.")
             pytest.exit(returncode=1)
 
     def _is_seen_afresh(self, path: Path) -> bool:
-        """Whether a test fails when everything is imported anew, with no fault."""
-        self._start(path, Fault(path.read_text(encoding="utf-8"), "", "no fault"))
+        """Whether a test fails when everything is imported anew, unchanged."""
+        self._start(path, Mutant(path.read_text(encoding="utf-8"), "", "unchanged"))
         _, status = os.wait()
         self._running.clear()
         return status != 0
 
-    def _start(self, path: Path, fault: Fault) -> None:
-        """Run the tests on a fault, in a process of their own, which ends with 0 if none of them fails."""
+    def _start(self, path: Path, mutant: Mutant) -> None:
+        """Run the tests on a mutant, in a process of their own, which ends with 0 if none of them fails."""
         process = os.fork()
         if process:
-            self._running[process] = f"{path.relative_to(ROOT)}: {fault.description}"
+            self._running[process] = f"{path.relative_to(ROOT)}: {mutant.description}"
             return
         is_seen = True
         try:
             os.dup2(1, 2)
-            tests = self._tests[f"{path}:{fault.function}"]
-            if tests and _put_into_functions(path, fault.text, self._functions[str(path)]):
+            tests = self._tests[f"{path}:{mutant.function}"]
+            if tests and _put_into_functions(path, mutant.text, self._functions[str(path)]):
                 is_seen = self._run(sorted(tests, key=lambda item: self._seconds[item]))
             else:
-                is_seen = _run_afresh(path, fault.text)
+                is_seen = _run_afresh(path, mutant.text)
         finally:
             os._exit(int(is_seen))
 
@@ -172,7 +172,7 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
 
 
 def _put_into_functions(path: Path, text: str, functions: Sequence[FunctionType]) -> bool:
-    """Give the functions that are imported the code with the fault; False if Python cannot."""
+    """Give the functions that are imported the code of the mutant; False if Python cannot."""
     before, after = (list(_codes(compile(source, path, "exec"))) for source in (path.read_text(encoding="utf-8"), text))
     if [_name(code) for code in before] != [_name(code) for code in after]:
         return False
@@ -186,11 +186,11 @@ def _put_into_functions(path: Path, text: str, functions: Sequence[FunctionType]
 
 
 def _run_afresh(path: Path, text: str) -> bool:
-    """Import everything anew with the fault: first for the tests that name the file, and then for the others."""
+    """Import everything anew with the mutant: first for the tests that name the file, then for the others."""
     for name in list(sys.modules):
-        if name.partition(".")[0] in {"shared", "functions", "local", "tools", "tests"}:
+        if name.partition(".")[0] in {"shared", "functions", "local", "tools", "bench", "simulation", "tests"}:
             del sys.modules[name]
-    sys.meta_path.insert(0, FaultImporter(path, text))
+    sys.meta_path.insert(0, MutantImporter(path, text))
     own = [test for test in unit_tests() if path.stem in test.stem]
     others = [test for test in unit_tests() if test not in own]
     return any(pytest.main([*OPTIONS, *map(str, tests)]) for tests in (own, others) if tests)
@@ -231,7 +231,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if code:
         return int(code)
     seen = 1 - len(test.survivors) / test.total
-    _say(f"The unit tests see {seen:.1%} of {test.total} faults.")
+    _say(f"The unit tests see {seen:.1%} of {test.total} mutants.")
     names = {str(path.relative_to(ROOT)) for path in paths}
     outdated = {line for line in listed() - set(test.survivors) if line.partition(":")[0] in names}
     for line in sorted(outdated):

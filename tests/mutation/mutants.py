@@ -1,4 +1,4 @@
-"""The faults that the mutation test puts into a source file (tests/mutation/__main__.py)."""
+"""The mutants of a source file: each is its text with one change (tests/mutation/__main__.py)."""
 
 import ast
 from collections.abc import Iterator
@@ -33,16 +33,16 @@ type Part = ast.expr | ast.stmt | ast.keyword
 
 
 @dataclass(frozen=True)
-class Fault:
-    """A source text with one fault in it."""
+class Mutant:
+    """A source text with one change in it."""
 
     text: str
-    function: str  # the qualified name of the function that the fault is in; empty outside functions
+    function: str  # the qualified name of the function that was changed; empty outside functions
     description: str
 
 
-def faults(source: str) -> Iterator[Fault]:
-    """Yield every fault that can be put into a source text."""
+def mutants(source: str) -> Iterator[Mutant]:
+    """Yield every mutant of a source text."""
     text = source.encode()
     offsets = [0, *accumulate(len(line) for line in text.splitlines(keepends=True))]
     for node, function in _mutable(ast.parse(source)):
@@ -55,8 +55,8 @@ def faults(source: str) -> Iterator[Fault]:
             mutated = (before + replacement.encode() + after).decode()
             line = mutated.split("\n")[before.count(b"\n")]
             with suppress(SyntaxError):
-                compile(mutated, "fault", "exec")
-                yield Fault(mutated, function, f"{_on_one_line(replaced.decode())} -> {_on_one_line(line)}")
+                compile(mutated, "mutant", "exec")
+                yield Mutant(mutated, function, f"{_on_one_line(replaced.decode())} -> {_on_one_line(line)}")
 
 
 def _on_one_line(text: str) -> str:

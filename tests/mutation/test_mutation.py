@@ -1,8 +1,8 @@
-"""The faults that `npm run test:mutation` puts into the service."""
+"""The mutants that `npm run test:mutation` makes of the service."""
 
 import pytest
 
-from tests.mutation.mutants import faults
+from tests.mutation.mutants import mutants
 
 
 @pytest.mark.parametrize(
@@ -22,12 +22,12 @@ from tests.mutation.mutants import faults
         ("'''A docstring.'''", []),
     ],
 )
-def test_each_fault_changes_one_thing(line: str, replaced: list[str]) -> None:
-    assert [fault.text for fault in faults(line)] == replaced
+def test_each_mutant_changes_one_thing(line: str, replaced: list[str]) -> None:
+    assert [mutant.text for mutant in mutants(line)] == replaced
 
 
-def test_a_fault_is_described_by_what_it_replaces_and_its_line() -> None:
-    [decorator, result] = faults("class A:\n    @cache\n    def f():\n        return x\n")
+def test_a_mutant_is_described_by_what_it_replaces_and_its_line() -> None:
+    [decorator, result] = mutants("class A:\n    @cache\n    def f():\n        return x\n")
 
     assert (decorator.function, decorator.description) == ("", "cache -> ")
     assert (result.function, result.description) == ("A.f", "return x -> return None")

@@ -1,6 +1,6 @@
 // Keeps `state` as the local run's stream of events tells it, and tells listeners what has changed.
 
-export const state = { orders: new Map(), counts: {}, faults: [], stream: [] };
+export const state = { orders: new Map(), counts: {}, injected: [], stream: [] };
 const FIELDS = ["id", "customer", "total", "currency", "status", "createdAt", "changedAt", "attempts", "dueAt"];
 const listeners = [];
 let source, orderId = "", last = "";

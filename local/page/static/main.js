@@ -4,7 +4,7 @@ import "./flow.js";
 import "./list.js";
 import "./stream.js";
 import "./place.js";
-import "./faults.js";
+import "./break.js";
 import { open } from "./order.js";
 
 open(); // when every module listens

@@ -45,9 +45,9 @@ function inputs(schema, pointer, value) {
 /** An input, named by the JSON pointer of its value, which is how the API names what is wrong. */
 function input(name, label, { type, description, minimum, maximum, maxLength }, value) {
   const kind = type === "integer" ? { type: "number", min: minimum, max: maximum } : { maxlength: maxLength };
-  const fault = el("small", { id: `fault-${name}` });
-  const box = el("input", { name, value, spellcheck: "false", "aria-describedby": fault.id, ...kind });
-  return el("label", { title: description }, el("span", {}, label), box, fault);
+  const error = el("small", { id: `error-${name}` });
+  const box = el("input", { name, value, spellcheck: "false", "aria-describedby": error.id, ...kind });
+  return el("label", { title: description }, el("span", {}, label), box, error);
 }
 
 function read() {
@@ -68,7 +68,7 @@ async function send(order, key = "") {
   if (number !== sent) return; // another request has been sent meanwhile
   for (const { pointer, detail } of answer.errors ?? []) {
     form.elements[pointer]?.setAttribute("aria-invalid", "true");
-    find(`fault-${pointer}`)?.replaceChildren(detail);
+    find(`error-${pointer}`)?.replaceChildren(detail);
   }
   const text = said ?? `${status} ${is_replayed ? "the order of the first request" : (answer.title ?? answer.status)} `;
   const link = id ? el("a", { href: `#/orders/${id}` }, `Order ${id.slice(0, 8)}`) : "";

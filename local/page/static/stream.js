@@ -8,8 +8,8 @@ listen(({ stream }) => {
   if (rows) find("stream").replaceChildren(table("Deliveries", ["Time", "Lane", "Records", "Took", "Result"], rows));
 });
 
-function cells({ note, failure, lane, records, seconds, error, failures }) {
-  if (note) return ["", "", "", el("span", { class: "WARNING" }, note)];
+function cells({ note, level, failure, lane, records, seconds, error, failures }) {
+  if (note) return [lane, "", "", el("span", { class: level }, note)];
   if (failure) {
     const summary = el("summary", {}, `to the failure queue: ${failure.requestContext.condition}`);
     return ["", String(failure.DDBStreamBatchInfo.batchSize), "", el("details", {}, summary, json(failure))];

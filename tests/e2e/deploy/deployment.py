@@ -15,7 +15,7 @@ import requests
 from botocore.exceptions import ClientError
 
 from bench.package import THIS_MACHINE, packaging_alone
-from local.xray import XRay
+from local.xray import LocalXRay
 from tests.e2e.deploy.emulator import Emulator
 from tests.waiting import eventually
 from tools.local_run import xray_client
@@ -56,7 +56,7 @@ def npm_run(emulator: Emulator, script: str, *options: str) -> str:
 
 
 @contextmanager
-def segments_of_lambda(xray: XRay) -> Iterator[None]:
+def segments_of_lambda(xray: LocalXRay) -> Iterator[None]:
     """Send the segments of the functions themselves, which Lambda sends: a function sends its subsegments only."""
     is_over, started_at = threading.Event(), datetime.now(UTC)
     client = xray_client(xray.endpoint_url)

@@ -10,7 +10,7 @@ import requests
 from local.child_process import ChildProcess
 from local.environment import environment
 from local.ports import free_port
-from local.xray import XRay
+from local.xray import LocalXRay
 from tests.own_environment import tool
 
 REQUIREMENT = "ministack==1.5.33"  # it needs an older botocore than the functions have
@@ -21,7 +21,7 @@ START_SECONDS = 60
 class Emulator:
     """A running ministack, which checks every call of a function against the role of that function."""
 
-    def __init__(self, folder: Path, xray: XRay) -> None:
+    def __init__(self, folder: Path, xray: LocalXRay) -> None:
         self.port = free_port()
         self.endpoint_url = f"http://127.0.0.1:{self.port}"
         self._folder = folder

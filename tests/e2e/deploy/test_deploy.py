@@ -10,7 +10,7 @@ import boto3
 import pytest
 import requests
 
-from local.xray import XRay
+from local.xray import LocalXRay
 from shared.order_table import to_item
 from tests.builders import VALID, an_order
 from tests.e2e.command import run
@@ -67,13 +67,13 @@ ALLOWED = {
 
 
 @pytest.fixture(scope="module")
-def xray() -> Iterator[XRay]:
-    with XRay() as running:
+def xray() -> Iterator[LocalXRay]:
+    with LocalXRay() as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def emulator(tmp_path_factory: pytest.TempPathFactory, xray: XRay) -> Iterator[Emulator]:
+def emulator(tmp_path_factory: pytest.TempPathFactory, xray: LocalXRay) -> Iterator[Emulator]:
     with Emulator(tmp_path_factory.mktemp("emulator"), xray) as running:
         yield running
 
@@ -120,7 +120,7 @@ def test_a_deployment_prints_no_key_and_tells_how_to_get_alerts(printed: str, ke
     assert "alerts: None: no mails of alarms, and no budget alarm. Put ALERT_EMAIL=you@example.com into .env" in printed
 
 
-def test_the_smoke_check_passes(emulator: Emulator, xray: XRay, orders_url: str) -> None:
+def test_the_smoke_check_passes(emulator: Emulator, xray: LocalXRay, orders_url: str) -> None:
     with segments_of_lambda(xray):
         printed = npm_run(emulator, "smoke", "--stage", "dev", "--url", orders_url.removesuffix("/orders"))
 

@@ -19,7 +19,7 @@ from tests.e2e.page.browser import SETTLE_MS, Window
 
 @pytest.fixture
 def window(browser: Browser, service: Service) -> Iterator[Window]:
-    """A window whose faults are ended and whose scripts had no problem."""
+    """A window whose injected failures are ended and whose scripts had no problem."""
     window = Window(browser, service)
     yield window
     window.page.request.post(f"{service.page_url}actions/end", data={})
@@ -71,7 +71,7 @@ def test_an_invalid_order_shows_the_problem_at_each_input(window: Window) -> Non
 
     window.sees("#answer p", re.compile("^422 "))
     expect(window.page.locator("#place [aria-invalid]")).to_have_count(5)
-    window.sees('[id="fault-/items/0/quantity"]', re.compile("greater than or equal to 1"))
+    window.sees('[id="error-/items/0/quantity"]', re.compile("greater than or equal to 1"))
 
 
 def test_the_form_sends_what_was_typed(window: Window) -> None:
@@ -108,11 +108,11 @@ def test_a_burst_is_settled_and_no_order_is_lost(window: Window) -> None:
 
 def test_a_failing_provider_defers_and_recovery_pays(window: Window) -> None:
     window.press("failing")
-    window.sees(".fault", "Payment provider failing")
+    window.sees(".injected", "Payment provider failing")
     order_id = window.place("Usual")
     window.sees_row(order_id, "1 failed")
-    window.press("End all faults")
-    expect(window.page.locator(".fault")).to_have_count(0)
+    window.press("End all failures")
+    expect(window.page.locator(".injected")).to_have_count(0)
     window.press("1 hour")
     window.sees("#said", re.compile("^1 h have passed"))
     window.press("Run RecoverOrders now")
@@ -132,7 +132,7 @@ def test_after_four_days_an_order_that_could_not_be_paid_is_declined(window: Win
 
 def test_a_paused_mapping_delivers_nothing_until_it_is_resumed(window: Window) -> None:
     window.press("Pause")
-    window.sees(".fault", "Stream mapping paused")
+    window.sees(".injected", "Stream mapping paused")
     order_id = window.place("Usual")
     window.page.wait_for_timeout(3_000)  # longer than a payment takes
     window.sees_row(order_id, "PENDING")
@@ -143,11 +143,11 @@ def test_a_paused_mapping_delivers_nothing_until_it_is_resumed(window: Window) -
 
 def test_a_killed_function_costs_a_retry_and_charges_once(window: Window) -> None:
     window.press("Kill the next function that charges")
-    window.sees(".fault", "The next charge kills its function")
+    window.sees(".injected", "The next charge kills its function")
     order_id = window.place("Usual")
 
     window.sees_row(order_id, "PROCESSED")
-    expect(window.page.locator(".fault")).to_have_count(0)
+    expect(window.page.locator(".injected")).to_have_count(0)
     expect(window.page.locator("#stream .ERROR").first).to_contain_text("process ended")
     window.sees("#promise", re.compile("0 charged twice$"))
 
@@ -164,7 +164,7 @@ def test_a_batch_that_is_delivered_again_changes_nothing(window: Window) -> None
 def test_an_outage_of_dynamodb_loses_nothing(window: Window) -> None:
     order_id = window.place("Usual")
     window.press("Restart DynamoDB Local")
-    window.sees(".fault", "DynamoDB Local is away")
+    window.sees(".injected", "DynamoDB Local is away")
 
     window.sees("#said", re.compile("it was away for"))
     window.sees_row(order_id, "PROCESSED")

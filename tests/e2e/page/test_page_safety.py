@@ -73,7 +73,7 @@ def test_another_sites_page_can_neither_read_nor_act(browser: Browser, service: 
 
     assert outcome[0] == "refused"
     window = Window(browser, service)
-    expect(window.page.locator(".fault")).to_have_count(0)
+    expect(window.page.locator(".injected")).to_have_count(0)
     page.context.close()
 
 
@@ -113,7 +113,7 @@ def test_axe_finds_nothing_serious_whatever_the_width_and_the_colours(browser: B
         assert serious == [], f"{width} {scheme} {json.dumps(serious, indent=1)[:3000]}"
         assert window.page.evaluate("document.documentElement.scrollWidth") <= width
 
-    window.press("End all faults")
+    window.press("End all failures")
     window.page.context.close()
 
 

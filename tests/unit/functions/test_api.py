@@ -147,18 +147,18 @@ def test_a_base64_body_that_holds_no_json_is_a_bad_request(body: str) -> None:
 def test_json_that_is_no_object_is_unprocessable(body: str) -> None:
     response = post(body)
 
-    assert (response.status, response.body["detail"]) == (422, "The order has 1 fault.")
+    assert (response.status, response.body["detail"]) == (422, "The order has 1 error.")
     assert response.body["errors"] == [{"pointer": "", "detail": "Input should be an object"}]
 
 
-def test_all_faults_are_told_at_once_each_where_it_is() -> None:
+def test_all_errors_of_a_request_are_told_at_once_each_where_it_is() -> None:
     response = post({"customer_id": "a b", "items": [an_item(), an_item(quantity=0, colour="red")], "a/b~c": 1})
 
     assert response.status == 422
     assert response.headers["Content-Type"] == "application/problem+json"
     assert sorted(response.pointers) == ["/a~1b~0c", "/customer_id", "/items/1/colour", "/items/1/quantity"]
     assert response.body["title"] == "Unprocessable Content"
-    assert response.body["detail"] == "The order has 4 faults."
+    assert response.body["detail"] == "The order has 4 errors."
     details = {error["pointer"]: error["detail"] for error in response.body["errors"]}
     assert details["/items/1/quantity"] == "Input should be greater than or equal to 1"
 
@@ -167,7 +167,7 @@ def test_lone_surrogates_are_unprocessable() -> None:
     assert post('{"customer_id": "\\ud800", "items": [], "\\ud800": 1}').status == 422
 
 
-def test_an_answer_lists_no_more_than_a_hundred_faults() -> None:
+def test_an_answer_lists_no_more_than_a_hundred_errors() -> None:
     assert len(post({f"member-{number}": 1 for number in range(1000)}).pointers) == 100
 
 
@@ -257,7 +257,7 @@ def test_an_outage_that_passes_by_itself_is_said_to_be_temporary(
     assert line["reason"] == "ThrottlingException"
 
 
-FAULTS = [
+ERRORS_OF_OURS = [
     ClientError({"Error": {"Code": "AccessDeniedException", "Message": "a secret"}}, "PutItem"),
     ClientError({"Error": {"Code": "ResourceNotFoundException", "Message": "a secret"}}, "PutItem"),
     ParamValidationError(report="a secret"),
@@ -265,8 +265,8 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize("error", FAULTS, ids=lambda error: type(error).__name__)
-def test_a_fault_of_ours_is_logged_and_tells_nothing(
+@pytest.mark.parametrize("error", ERRORS_OF_OURS, ids=lambda error: type(error).__name__)
+def test_an_error_of_ours_is_logged_and_tells_nothing(
     orders: OrderTable, monkeypatch: pytest.MonkeyPatch, log: StringIO, error: Exception
 ) -> None:
     fail(monkeypatch, orders, error)
@@ -277,7 +277,7 @@ def test_a_fault_of_ours_is_logged_and_tells_nothing(
         assert response.body == {
             "title": "Internal Server Error",
             "status": 500,
-            "detail": f"The service failed, and logged the fault. {SAME_KEY}",
+            "detail": f"The service failed and logged the error. {SAME_KEY}",
         }
     line = log_lines(log)[0]
     assert (line["level"], line["message"]) == ("ERROR", "Unexpected error")

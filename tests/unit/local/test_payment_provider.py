@@ -1,4 +1,4 @@
-"""The local payment provider: its ledger is shared by processes, and its faults are those that were switched on."""
+"""The local payment provider: its ledger is shared by processes, and its failures are those that were injected."""
 
 import asyncio
 import multiprocessing

@@ -13,7 +13,7 @@ from typing import Any, cast
 from botocore.exceptions import ClientError, EndpointConnectionError
 from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
 
-from local.stream_mapping import Invoke, MappingSettings, StreamMapping
+from local.stream_mapping import Invoke, MappingEvent, MappingSettings, StreamMapping
 from local.stream_mapping.records import Record, sequence_number, to_lambda_record
 from simulation.aws.stream import STREAM_ARN, a_stream_record
 
@@ -187,6 +187,7 @@ def running(
     function: Invoke,
     settings: MappingSettings = AWS_DEFAULTS,
     on_failure: Callable[[dict[str, Any]], None] = print,
+    on_event: Callable[[MappingEvent], None] = print,
 ) -> Iterator[threading.Event]:
     """A mapping at work; its value stops it."""
     stop = threading.Event()
@@ -195,8 +196,9 @@ def running(
         client=cast("DynamoDBStreamsClient", stream),
         stream_arn=STREAM_ARN,
         function_arn=FUNCTION_ARN,
-        invoke=function,
+        invoke=lambda event, _: function(event),
         on_failure=on_failure,
+        on_event=on_event,
         pause=lambda stop, seconds: stop.wait(min(seconds, 0.001)),
     )
     before = set(threading.enumerate())

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from local.stream_mapping import FunctionError, MappingSettings
+from local.stream_mapping import FunctionError, MappingEvent, MappingSettings
 from local.stream_mapping.records import Record
 from tests.unit.stream_mapping.fake_stream import (
     PATIENCE_SECONDS,
@@ -15,6 +15,7 @@ from tests.unit.stream_mapping.fake_stream import (
     running,
     stream_record,
 )
+from tests.waiting import eventually
 
 KEYS_OF_LANES = ("k", "c")  # of two lanes
 
@@ -77,6 +78,17 @@ def test_what_is_behind_a_record_that_is_given_up_on_is_delivered() -> None:
 
     assert function.delivered() == [1, 1, 2]
     assert len(messages) == 1
+
+
+def test_an_event_about_a_batch_has_the_number_of_its_lane() -> None:
+    stream, events = FakeStream(), list[MappingEvent]()
+    stream.add_shard("one", *(stream_record(number, key) for number, key in enumerate(KEYS_OF_LANES, 1)))
+
+    def fail(_: dict[str, list[Record]]) -> None:
+        raise FunctionError("always")
+
+    with running(stream, FakeFunction(fail), MappingSettings(parallelization_factor=2), on_event=events.append):
+        eventually(lambda: {event.lane for event in events} == {0, 1})
 
 
 def test_stopping_waits_for_the_invocation_under_way_and_begins_no_other() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from local.stream_mapping import FunctionError, FunctionNotInvoked, MappingSettings
+from local.stream_mapping import FunctionError, FunctionNotInvoked, MappingEvent, MappingSettings
 from local.stream_mapping.delivery import Batch, Delivery
 from tests.unit.stream_mapping.fake_stream import AWS_DEFAULTS, FakeFunction, lambda_records, numbers_of, report
 
@@ -17,7 +17,8 @@ class Timeline:
         self.waits: list[float] = []
         self.given_up: list[list[int]] = []
         self.function = FakeFunction(lambda event: respond(numbers_of(event["Records"])))  # type: ignore[arg-type,return-value]
-        self._delivery = Delivery(settings, self.function, self._give_up, self.waits.append)
+        self.events: list[MappingEvent] = []
+        self._delivery = Delivery(settings, self.function, self._give_up, self.waits.append, self.events.append)
 
     def deliver(self, *numbers: int) -> list[list[int]]:
         """Deliver a batch; returns the batches that the function got."""
@@ -197,18 +198,17 @@ def test_a_function_that_cannot_be_invoked_spends_no_retry_and_splits_nothing() 
     assert delivery.given_up == []
 
 
-def test_the_log_says_what_happened_to_which_records_and_nothing_of_their_content(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_the_events_tell_what_happened_to_which_records_and_nothing_of_their_content() -> None:
     def fail(numbers: list[int]) -> None:
         if 2 in numbers:
             raise ValueError(str(lambda_records(2)))
 
-    Timeline(fail, MappingSettings(maximum_retry_attempts=1, bisect_batch_on_function_error=True)).deliver(1, 2)
+    delivery = Timeline(fail, MappingSettings(maximum_retry_attempts=1, bisect_batch_on_function_error=True))
+    delivery.deliver(1, 2)
 
     first, second = f"{1:021d}", f"{2:021d}"
-    assert caplog.messages == [
-        f"2 record(s) {first} to {second} split in two: ValueError",
-        f"1 record(s) {second} to {second} retried (1): ValueError",
-        f"1 record(s) {second} to {second} given up after 3 invocation(s): ValueError",
+    assert delivery.events == [
+        MappingEvent(f"2 record(s) {first} to {second} split in two: ValueError"),
+        MappingEvent(f"1 record(s) {second} to {second} retried (1): ValueError"),
+        MappingEvent(f"1 record(s) {second} to {second} given up after 3 invocation(s): ValueError", "ERROR"),
     ]

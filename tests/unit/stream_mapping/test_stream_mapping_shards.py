@@ -1,11 +1,8 @@
 """The whole mapping on a stream in memory: where it starts, which shards it reads, and what it survives."""
 
-import logging
 import threading
 
-import pytest
-
-from local.stream_mapping import FunctionError
+from local.stream_mapping import FunctionError, MappingEvent
 from local.stream_mapping.records import Record
 from tests.unit.stream_mapping.fake_stream import FakeFunction, FakeStream, lambda_records, running, stream_record
 
@@ -41,11 +38,11 @@ def test_a_parent_is_processed_before_its_children_on_every_page_of_the_descript
     assert function.delivered() == [1, 2, 3, 2, 3, 4]
 
 
-def test_an_outage_of_the_stream_loses_and_repeats_nothing_and_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    stream, function = FakeStream(), FakeFunction()
+def test_an_outage_of_the_stream_loses_and_repeats_nothing_and_is_reported_once() -> None:
+    stream, function, events = FakeStream(), FakeFunction(), list[MappingEvent]()
     stream.add_shard("one", stream_record(1))
 
-    with caplog.at_level(logging.INFO), running(stream, function):
+    with running(stream, function, on_event=events.append):
         function.wait_for(1)
         stream.go_away()
         stream.shards["one"].append(stream_record(2))
@@ -53,9 +50,9 @@ def test_an_outage_of_the_stream_loses_and_repeats_nothing_and_is_logged_once(ca
         function.wait_for(2)
 
     assert function.delivered() == [1, 2]
-    assert [message.partition(",")[0] for message in caplog.messages] == [
-        "the stream cannot be read",
-        "the stream can be read again",
+    assert [(event.message.partition(",")[0], event.lane) for event in events] == [
+        ("the stream cannot be read", None),
+        ("the stream can be read again", None),
     ]
 
 

@@ -17,7 +17,7 @@ from shared.api import MAX_BODY_CHARACTERS, MAX_KEY_CHARACTERS, json_body, resol
 from shared.order import NewOrder
 from shared.problem import MAX_ERRORS, REPEAT, RESPONSES
 from tests.builders import VALID, Context, a_request, an_item
-from tests.contract import COMPONENTS, DOCUMENT, faults, responses_of, schema
+from tests.contract import COMPONENTS, DOCUMENT, deviations, responses_of, schema
 from tools import openapi
 
 CREATE = DOCUMENT["paths"]["/orders"]["post"]
@@ -116,7 +116,7 @@ def test_every_error_the_code_can_answer_is_documented(kind: type[Exception]) ->
 
     assert any(documented)
     for response in filter(None, documented):
-        assert faults(response, answer.status_code, headers, answer.body or "") == []
+        assert deviations(response, answer.status_code, headers, answer.body or "") == []
 
 
 @pytest.mark.parametrize("status", [403, 429, 500, 502, 503, 504])

@@ -23,7 +23,7 @@ find("break").append(
     does("1 day", "clock", { hours: 24 }), does("4 days", "clock", { hours: 96 })),
 );
 
-listen(({ faults }) => faults && find("faults").replaceChildren(
-  ...faults.map((fault) => el("span", { class: "fault" }, fault)),
-  ...(faults.length ? [does("End all faults", "end")] : []),
+listen(({ injected }) => injected && find("injected").replaceChildren(
+  ...injected.map((failure) => el("span", { class: "injected" }, failure)),
+  ...(injected.length ? [does("End all failures", "end")] : []),
 ));
