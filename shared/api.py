@@ -17,6 +17,7 @@ from shared.problem import RESPONSES, SECURITY_HEADERS, BodyTooLarge, MalformedB
 # Far above the largest valid order (100 items), far below what Lambda can take and answer (6 MB).
 MAX_BODY_CHARACTERS = 100_000
 MAX_DIGITS = 100
+MAX_SHOWN = 64
 MAX_KEY_CHARACTERS = 255
 
 
@@ -56,7 +57,11 @@ def idempotency_key(event: APIGatewayProxyEvent) -> str | None:
     ------
     MalformedKey
     """
-    key = event.headers.get("Idempotency-Key")
+    headers = event.get("multiValueHeaders") or {}  # with every value; Powertools keeps one of two spellings of a name
+    keys = {key for name, values in headers.items() if name.lower() == "idempotency-key" for key in values}
+    if len(keys) > 1:
+        raise MalformedKey("The request has different Idempotency-Key headers; send one.")
+    key: str | None = next(iter(keys), None)
     if key is None or (0 < len(key) <= MAX_KEY_CHARACTERS and key.isascii() and key.isprintable()):
         return key
     raise MalformedKey(f"Idempotency-Key must be 1 to {MAX_KEY_CHARACTERS} printable ASCII characters.")
@@ -65,6 +70,9 @@ def idempotency_key(event: APIGatewayProxyEvent) -> str | None:
 def json_body(event: APIGatewayProxyEvent) -> Any:  # noqa: ANN401  # whatever the client sent
     """Read a request's body as JSON (RFC 8259), its numbers exact: int or Decimal, never float.
 
+    API Gateway passes a body on as text. Bytes that are not UTF-8 arrive as U+FFFD, and different bytes look the same.
+    No valid order contains U+FFFD, so a body with it is refused.
+
     Raises
     ------
     BodyTooLarge, MalformedBody
@@ -72,9 +80,14 @@ def json_body(event: APIGatewayProxyEvent) -> Any:  # noqa: ANN401  # whatever t
     if len(event.body or "") > MAX_BODY_CHARACTERS:
         raise BodyTooLarge(f"The body has more than {MAX_BODY_CHARACTERS} characters. A valid order is shorter.")
     try:
-        if not event.decoded_body:
+        text = event.decoded_body
+        if not text:
             raise MalformedBody("The body is empty; send an order as JSON.")
+        if (lost := text.find("\N{REPLACEMENT CHARACTER}")) >= 0:
+            raise _not_utf8(len(text[:lost].encode()))
         body = event.json_body
+    except UnicodeDecodeError as error:
+        raise _not_utf8(error.start) from None
     except RecursionError:
         raise MalformedBody("The body is nested too deeply.") from None
     except ValueError as error:
@@ -83,8 +96,28 @@ def json_body(event: APIGatewayProxyEvent) -> Any:  # noqa: ANN401  # whatever t
     return None if isinstance(body, str) else body
 
 
+def _not_utf8(position: int) -> MalformedBody:
+    return MalformedBody(f"The body is not UTF-8: byte {position} cannot be read, or is U+FFFD.")
+
+
 def _exact_json(text: str) -> Any:  # noqa: ANN401  # as above
-    return json.loads(text, parse_int=_integer, parse_float=_decimal, parse_constant=_refuse_number)
+    return json.loads(
+        text,
+        parse_int=_integer,
+        parse_float=_decimal,
+        parse_constant=_refuse_number,
+        object_pairs_hook=_distinct_names,
+    )
+
+
+def _distinct_names(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """RFC 8259, section 4, leaves open which of two members with one name counts."""
+    read: dict[str, Any] = {}
+    for name, value in members:
+        if name in read:
+            raise ValueError(f"the name {json.dumps(name[:MAX_SHOWN])} occurs twice in an object")
+        read[name] = value
+    return read
 
 
 def _integer(digits: str) -> int:

@@ -27,6 +27,12 @@ MAX_QUANTITY = 10_000
 # How long the stream has to deliver a new order, its own retries included. From then on RecoverOrders may take it.
 STREAM_SECONDS = 300
 _IDEMPOTENT_ORDERS = UUID("0f3d1c52-8a86-4c0c-9be3-0b7f0b9f0a4e")
+# What has no shape beside Unicode's category C: Default_Ignorable_Code_Point (https://www.unicode.org/reports/tr44/),
+# the line and paragraph separators, the blank of Braille; and U+FFFD, which stands for what was lost.
+_INVISIBLE_BMP = r"\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2028\u2029\u2800\u3164\ufe00-\ufe0f\uffa0\ufffd"
+_INVISIBLE = re.compile(rf"[{_INVISIBLE_BMP}\U000e0100-\U000e01ef]")
+# For the schema, what all regular expressions can say of this: nothing of category C but the control characters.
+_VISIBLE_TEXT = {"pattern": rf"^[^\u0000-\u001f\u007f-\u009f{_INVISIBLE_BMP}]*$", "not": {"pattern": r"^\s*$"}}
 _AMOUNT = re.compile(r"[0-9]{1,10}(\.[0-9]{1,2})?")
 # Fixed width, so that the text sorts by time; DynamoDB's index relies on it.
 _TIMESTAMP = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$"
@@ -103,10 +109,14 @@ def _whole_number(value: object) -> object:
     return value
 
 
-def _printable(value: str) -> str:
-    """Refuse what nobody can see or type: the characters of Unicode's category C."""
-    if any(unicodedata.category(character).startswith("C") for character in value):
-        raise PydanticCustomError("printable", "String should have no control, format or unassigned characters")
+def _visible(value: str) -> str:
+    """Reject what a person cannot see: spaces alone, and characters without a shape of their own."""
+    has_category_c = any(unicodedata.category(character).startswith("C") for character in value)
+    if value.isspace() or has_category_c or _INVISIBLE.search(value):
+        raise PydanticCustomError(
+            "visible",
+            "String should be visible: no control, format, unassigned, invisible or U+FFFD characters, not only spaces",
+        )
     return value
 
 
@@ -121,9 +131,8 @@ class NewItem(Item):
 
     sku: Annotated[
         str,
-        # For the schema, what all regular expressions can say of _printable: no control characters.
-        Field(min_length=1, max_length=64, json_schema_extra={"pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$"}),
-        AfterValidator(_printable),
+        Field(min_length=1, max_length=64, json_schema_extra=_VISIBLE_TEXT),
+        AfterValidator(_visible),
     ]
     quantity: Annotated[int, Field(ge=1, le=MAX_QUANTITY), BeforeValidator(_whole_number)]
     unit_price: Annotated[
@@ -140,7 +149,7 @@ class NewOrder(OrderContent):
     model_config = ConfigDict(extra="forbid")
 
     customer_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "BRL"  # ISO 4217
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "BRL"  # not checked against ISO 4217
     items: Annotated[list[NewItem], Field(min_length=1, max_length=100)]  # type: ignore[assignment]  # each is an Item
 
 

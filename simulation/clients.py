@@ -75,7 +75,7 @@ class Clients:
         event = {
             "httpMethod": "POST",
             "path": "/orders",
-            "headers": {"Idempotency-Key": key} if key else {},
+            "multiValueHeaders": {"Idempotency-Key": [key]} if key else {},
             "body": json.dumps(body),
             "requestContext": {"requestId": "r", "path": "/orders", "identity": identity},
         }

@@ -65,7 +65,7 @@ def a_request(method: str, path: str, body: object = None, **changes: object) ->
     text = body if body is None or isinstance(body, str) else json.dumps(body)
     identity = {"apiKeyId": "caller-1", "sourceIp": "127.0.0.1"}
     context = {"requestId": "r-1", "path": f"/dev{path}", "identity": identity}
-    request = {"httpMethod": method, "path": path, "headers": {}, "body": text, "requestContext": context}
+    request = {"httpMethod": method, "path": path, "multiValueHeaders": {}, "body": text, "requestContext": context}
     return {**request, **changes}
 
 

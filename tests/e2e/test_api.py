@@ -29,6 +29,7 @@ def test_an_order_is_created_pending_and_becomes_processed(service: Service) -> 
     ("body", "status"),
     [
         (b"\xff\xfe", 400),
+        (json.dumps(VALID).replace("KB-75", "caf\u00e9").encode("latin-1"), 400),
         (json.dumps({**VALID, "items": [an_item(quantity=-1)]}).encode(), 422),
         (b" " * 200_000, 413),
     ],

@@ -134,6 +134,37 @@ def test_a_body_that_is_no_json_is_a_bad_request(body: str | None, detail: str) 
     assert response.headers["Content-Type"] == "application/problem+json"
 
 
+CAFE = json.dumps({**VALID, "items": [an_item(sku="caf\N{REPLACEMENT CHARACTER}")]}, ensure_ascii=False)
+LATIN_1 = CAFE.replace("\N{REPLACEMENT CHARACTER}", "é").encode("latin-1")
+
+
+@pytest.mark.parametrize(
+    ("body", "is_base64"),
+    [(CAFE, False), (base64.b64encode(LATIN_1).decode(), True), (base64.b64encode(CAFE.encode()).decode(), True)],
+    ids=["API Gateway has decoded it", "base64", "base64 of what was decoded before"],
+)
+def test_bytes_that_are_not_utf8_are_a_bad_request(body: str, *, is_base64: bool) -> None:
+    response = post(body, isBase64Encoded=is_base64)
+
+    position = LATIN_1.index(b"\xe9")
+    assert response.status == 400
+    assert response.body["detail"] == f"The body is not UTF-8: byte {position} cannot be read, or is U+FFFD."
+
+
+def test_a_replacement_character_that_is_escaped_is_refused_where_it_is() -> None:
+    response = post({**VALID, "items": [an_item(sku="caf\N{REPLACEMENT CHARACTER}")]})
+
+    assert (response.status, response.pointers) == (422, ["/items/0/sku"])
+
+
+@pytest.mark.parametrize("body", ['{"sku": 1, "sku": 1}', '[{"a": {"sku": 1, "b": 2, "s\\u006bu": 3}}]'])
+def test_a_name_twice_in_an_object_is_a_bad_request(body: str) -> None:
+    response = post(body)
+
+    assert response.status == 400
+    assert response.body["detail"] == 'The body is not valid JSON: the name "sku" occurs twice in an object.'
+
+
 def test_a_number_of_a_hundred_digits_is_read() -> None:
     assert post(json.dumps(VALID).replace('"quantity": 2', f'"quantity": {"9" * 100}')).status == 422
 
@@ -294,7 +325,7 @@ def test_a_retried_put_never_sets_a_settled_order_back(orders: OrderTable) -> No
 
 def keyed(key: str, body: object = VALID, caller: str | None = "caller-1") -> Response:
     context = {"requestId": "r-1", "path": "/dev/orders", "identity": {"apiKeyId": caller}}
-    return post(body, headers={"idempotency-key": key}, requestContext=context)
+    return post(body, multiValueHeaders={"idempotency-key": [key]}, requestContext=context)
 
 
 def test_a_replayed_key_is_answered_with_the_first_order_as_it_is_now(orders: OrderTable) -> None:
@@ -368,6 +399,21 @@ def test_any_other_key_is_a_bad_request(key: str) -> None:
 
     assert (response.status, response.headers["Content-Type"]) == (400, "application/problem+json")
     assert response.body["detail"] == "Idempotency-Key must be 1 to 255 printable ASCII characters."
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Idempotency-Key": ["one", "two"]}, {"Idempotency-Key": ["one"], "idempotency-key": ["two"]}]
+)
+def test_two_different_keys_are_a_bad_request(headers: dict[str, list[str]]) -> None:
+    response = post(VALID, multiValueHeaders=headers)
+
+    assert response.status == 400
+    assert response.body["detail"] == "The request has different Idempotency-Key headers; send one."
+
+
+def test_a_key_that_is_sent_twice_is_one_key() -> None:
+    assert post(VALID, multiValueHeaders={"Idempotency-Key": ["sent twice", "sent twice"]}).status == 201
+    assert keyed("sent twice").status == 200
 
 
 def test_every_answer_has_the_security_headers() -> None:

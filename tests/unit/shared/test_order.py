@@ -7,6 +7,7 @@ from typing import Any, Self
 from uuid import UUID
 
 import pytest
+import regress
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -17,7 +18,12 @@ from shared.order_table import UnreadableOrder, to_item, to_order
 from tests.builders import VALID, an_item, an_order
 
 amounts = st.decimals(min_value="0.01", max_value="9999999999.99", places=2)
-skus = st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=64)
+# As ECMA 262 has the property.
+DEFAULT_IGNORABLE = regress.Regex(r"\p{Default_Ignorable_Code_Point}", "u")
+visible = st.characters(exclude_categories=["C", "Z"], exclude_characters="\u2800\ufffd").filter(
+    lambda character: not DEFAULT_IGNORABLE.find(character)
+)
+skus = st.text(visible | st.just(" "), min_size=1, max_size=64).filter(str.strip)
 items = st.builds(NewItem, sku=skus, quantity=st.integers(1, 10_000), unit_price=amounts)
 new_orders = st.builds(
     NewOrder,
@@ -67,8 +73,8 @@ def test_no_items_too_many_and_what_is_no_list_of_items_are_refused(wrong: objec
         accept(items=wrong)
 
 
-@pytest.mark.parametrize("sku", ["K", "K" * 64, "café 75/b", "键盘"])
-def test_a_sku_of_1_to_64_printable_characters_is_accepted(sku: str) -> None:
+@pytest.mark.parametrize("sku", ["K", "K" * 64, "café 75/b", "cafe\u0301", " K ", "K\u00a075", "键盘", "\u2328"])
+def test_a_sku_of_1_to_64_visible_characters_is_accepted(sku: str) -> None:
     assert accept_item(sku=sku).items[0].sku == sku
 
 
@@ -78,14 +84,29 @@ def test_a_sku_with_control_characters_or_of_another_length_or_type_is_refused(s
         accept_item(sku=sku)
 
 
+@pytest.mark.parametrize("blank", [" ", "\u00a0", "\u3000 \u2003", "\u115f", "\u1160", "\u2800", "\u3164", "\uffa0"])
+def test_a_sku_of_spaces_or_fillers_only_is_refused(blank: str) -> None:
+    with pytest.raises(ValidationError, match="visible"):
+        accept_item(sku=blank)
+
+
+def test_a_sku_with_a_character_that_is_never_displayed_is_refused() -> None:
+    everything = (chr(number) for number in range(0x110000) if not 0xD800 <= number < 0xE000)
+    ignorable = [character for character in everything if DEFAULT_IGNORABLE.find(character)]
+
+    for character in [*ignorable, "\u2028", "\u2029", "\u2800", "\ufffd"]:
+        with pytest.raises(ValidationError, match="visible"):
+            accept_item(sku=f"KB{character}75")
+
+
 def test_the_answer_says_which_characters_a_sku_may_not_have() -> None:
     with pytest.raises(ValidationError) as refused:
         accept_item(sku="a\nb")
 
     [fault] = refused.value.errors()
     assert (fault["type"], fault["msg"]) == (
-        "printable",
-        "String should have no control, format or unassigned characters",
+        "visible",
+        "String should be visible: no control, format, unassigned, invisible or U+FFFD characters, not only spaces",
     )
 
 
