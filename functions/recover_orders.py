@@ -64,30 +64,34 @@ class _Run:
         self._failed = 0
 
     async def recover(self) -> dict[str, int]:
-        reading = self._read_ahead()
+        """Pay for what is due, and return the counts when all that was started has ended."""
         try:
-            while (due := await reading) is not None:
-                reading = self._read_ahead()
-                for order in due:
-                    await self._places.acquire()
-                    if self._seconds_left() < ATTEMPT_SECONDS or self._settlement.is_cut_off:
-                        return self._result()
-                    self._start(order)
+            await self._start_attempts()
         finally:
-            await asyncio.gather(reading, *self._in_flight, return_exceptions=True)
+            await asyncio.gather(*self._in_flight, return_exceptions=True)
             self._settlement.close()
             if self._overdue_seconds is not None:
                 seconds = self._overdue_seconds
                 metrics.add_metric(name=Metric.MOST_OVERDUE_PAYMENT, unit=MetricUnit.Seconds, value=seconds)
-        return self._result()
-
-    def _result(self) -> dict[str, int]:
         counts = self._settlement.counts
         recovered = counts[Status.PROCESSED] + counts[Status.DECLINED]
         return {"recovered": recovered, "deferred": counts[Status.PENDING], "failed": self._failed}
 
-    def _read_ahead(self) -> asyncio.Task[list[Order] | None]:
-        return asyncio.create_task(asyncio.to_thread(self._read))
+    async def _start_attempts(self) -> None:
+        due = await asyncio.to_thread(self._read)
+        while due is not None and self._may_start():
+            reading = asyncio.create_task(asyncio.to_thread(self._read))
+            for order in due:
+                await self._places.acquire()
+                if not self._may_start():
+                    break
+                attempt = asyncio.create_task(self._attempt(order))
+                self._in_flight.add(attempt)
+                attempt.add_done_callback(self._in_flight.discard)
+            due = await reading
+
+    def _may_start(self) -> bool:
+        return self._seconds_left() >= ATTEMPT_SECONDS and not self._settlement.is_cut_off
 
     def _read(self) -> list[Order] | None:
         """Read the next orders; None if no more are due."""
@@ -103,11 +107,6 @@ class _Run:
             elif order.status is Status.PENDING and order.due_at and order.due_at <= self._now:  # read consistently
                 due.append(order)
         return due
-
-    def _start(self, order: Order) -> None:
-        attempt = asyncio.create_task(self._attempt(order))
-        self._in_flight.add(attempt)
-        attempt.add_done_callback(self._in_flight.discard)
 
     async def _attempt(self, order: Order) -> None:
         try:

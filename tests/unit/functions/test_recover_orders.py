@@ -2,22 +2,24 @@
 
 import asyncio
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+import threading
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from io import StringIO
 from typing import TYPE_CHECKING, Any, cast
+from unittest.mock import patch
 from uuid import UUID
 
 import pytest
 
 from functions import recover_orders
 from shared import clock
-from shared.order import Order, Status
-from shared.order_table import OrderTable, TableUnavailable
+from shared.order import Order, Status, to_timestamp
+from shared.order_table import BUCKETS, OrderTable, OutcomeRefused, TableUnavailable, TableUnreachable, to_item
 from shared.payment import Declined, Receipt
+from simulation.aws.due_orders import Key
 from simulation.aws.memory_dynamodb import MemoryDynamoDB
-from tests.builders import Context, FakeProvider, Table, an_order
+from tests.builders import Context, FakeProvider, an_order, an_order_of_age
 from tests.unit.conftest import log_lines
 from tests.unit.functions.test_process_payment import LoopBoundProvider
 
@@ -28,35 +30,14 @@ DEADLINE = timedelta(days=3)
 CLOSING = timedelta(minutes=30)
 
 
-@dataclass
-class RecoverableTable(Table):
-    """A table that lists each of its PENDING orders as due."""
-
-    limits: list[int] = field(default_factory=list)
-
-    def create(self, order: Order) -> Order:
-        self.stored[order.order_id] = order
-        return order
-
-    def oldest_pending(self) -> datetime | None:
-        return min((order.created_at for order in self._pending()), default=None)
-
-    def due(self, now: datetime, grace: timedelta, limit: int) -> list[UUID]:
-        assert clock.now() - now < timedelta(seconds=10)
-        assert grace == timedelta(seconds=300)
-        self.limits.append(limit)
-        return [order.order_id for order in self._pending()][:limit]
-
-    def read(self, order_ids: Sequence[UUID]) -> Iterator[Order]:
-        return (self.stored[order_id] for order_id in order_ids)
-
-    def _pending(self) -> list[Order]:
-        return [order for order in self.stored.values() if order.status is Status.PENDING]
+@pytest.fixture
+def dynamodb() -> MemoryDynamoDB:
+    return MemoryDynamoDB("orders")
 
 
 @pytest.fixture
-def table(monkeypatch: pytest.MonkeyPatch) -> RecoverableTable:
-    table = RecoverableTable()
+def table(dynamodb: MemoryDynamoDB, monkeypatch: pytest.MonkeyPatch) -> OrderTable:
+    table = OrderTable("orders", cast("DynamoDBClient", dynamodb))
     monkeypatch.setattr(recover_orders, "orders", table)
     return table
 
@@ -66,101 +47,94 @@ def _provider(provider: FakeProvider) -> FakeProvider:
     return provider
 
 
-def recover(milliseconds: int = 60_000) -> dict[str, int]:
-    return dict(recover_orders.lambda_handler({}, Context(remaining_milliseconds=milliseconds)))
+def recover(milliseconds: int = 98_000, **event: object) -> dict[str, int]:
+    return dict(recover_orders.lambda_handler(event, Context(remaining_milliseconds=milliseconds)))
 
 
-def an_order_of_age(age: timedelta, **changes: object) -> Order:
-    order = an_order(sampled=False)
-    return order.model_copy(update={"created_at": order.created_at - age, **changes})
+def a_due_order(age: timedelta = timedelta(minutes=6), **changes: object) -> Order:
+    return an_order_of_age(age, sampled=False, **changes)
 
 
-def test_a_due_order_is_settled(table: RecoverableTable, provider: FakeProvider) -> None:
-    order = table.create(an_order())
+def test_a_due_order_is_settled(table: OrderTable, provider: FakeProvider) -> None:
+    order = table.create(a_due_order())
 
     assert recover() == {"recovered": 1, "deferred": 0, "failed": 0}
-    assert table.stored[order.order_id].status is Status.PROCESSED
+    assert table.get(order.order_id).status is Status.PROCESSED
     assert [charge[0] for charge in provider.charges] == provider.searches == [order.order_id]
 
 
 def test_what_the_provider_has_charged_before_is_recorded_and_not_charged_again(
-    table: RecoverableTable, provider: FakeProvider
+    table: OrderTable, provider: FakeProvider
 ) -> None:
-    order = table.create(an_order())
+    order = table.create(a_due_order())
     provider.receipts[order.order_id] = Receipt("payment-1")
 
     assert recover()["recovered"] == 1
-    assert (table.stored[order.order_id].payment_id, provider.charges) == ("payment-1", [])
+    assert (table.get(order.order_id).payment_id, provider.charges) == ("payment-1", [])
 
 
-def test_what_the_provider_has_declined_before_is_declined(table: RecoverableTable, provider: FakeProvider) -> None:
-    order = table.create(an_order())
+def test_what_the_provider_has_declined_before_is_declined(table: OrderTable, provider: FakeProvider) -> None:
+    order = table.create(a_due_order())
     provider.receipts[order.order_id] = Declined("card expired")
 
     assert recover()["recovered"] == 1
-    assert (table.stored[order.order_id].decline_reason, provider.charges) == ("card expired", [])
+    assert (table.get(order.order_id).decline_reason, provider.charges) == ("card expired", [])
 
 
-def test_an_order_whose_payment_fails_again_is_deferred_for_longer(
-    table: RecoverableTable, provider: FakeProvider
-) -> None:
-    order = table.create(an_order_of_age(timedelta(hours=1), attempts=3, due_at=clock.now()))
+def test_an_order_whose_payment_fails_again_is_deferred_for_longer(table: OrderTable, provider: FakeProvider) -> None:
+    order = table.create(a_due_order(timedelta(hours=1), attempts=3, due_at=clock.now()))
     provider.unavailable = {order.order_id}
     before = clock.now()
 
     assert recover() == {"recovered": 0, "deferred": 1, "failed": 0}
-    deferred = table.stored[order.order_id]
+    deferred = table.get(order.order_id)
     assert deferred.attempts == 4
     assert deferred.due_at is not None
     assert timedelta(minutes=4) <= deferred.due_at - before < timedelta(minutes=5)
 
 
 def test_after_the_deadline_nothing_is_charged_and_nothing_declined_yet(
-    table: RecoverableTable, provider: FakeProvider
+    table: OrderTable, provider: FakeProvider
 ) -> None:
-    order = table.create(an_order_of_age(DEADLINE))
+    order = table.create(a_due_order(DEADLINE))
 
     assert recover() == {"recovered": 0, "deferred": 1, "failed": 0}
     assert (provider.searches, provider.charges) == ([order.order_id], [])
-    deferred = table.stored[order.order_id]
+    deferred = table.get(order.order_id)
     assert deferred.due_at == order.created_at + DEADLINE + CLOSING
 
 
-def test_an_order_that_was_charged_after_all_is_processed_at_its_end(
-    table: RecoverableTable, provider: FakeProvider
-) -> None:
-    order = table.create(an_order_of_age(DEADLINE + CLOSING))
+def test_an_order_that_was_charged_after_all_is_processed_at_its_end(table: OrderTable, provider: FakeProvider) -> None:
+    order = table.create(a_due_order(DEADLINE + CLOSING))
     provider.receipts[order.order_id] = Receipt("payment-1")
 
     assert recover()["recovered"] == 1
-    assert table.stored[order.order_id].status is Status.PROCESSED
+    assert table.get(order.order_id).status is Status.PROCESSED
 
 
 def test_an_order_that_was_never_charged_is_declined_at_its_end_with_the_reason(
-    table: RecoverableTable, provider: FakeProvider
+    table: OrderTable, provider: FakeProvider
 ) -> None:
-    order = table.create(an_order_of_age(DEADLINE + CLOSING))
+    order = table.create(a_due_order(DEADLINE + CLOSING))
 
     assert recover()["recovered"] == 1
-    declined = table.stored[order.order_id]
+    declined = table.get(order.order_id)
     assert (declined.status, declined.decline_reason) == (Status.DECLINED, "No payment within 72 hours")
     assert provider.charges == []
 
 
-def test_an_order_does_not_end_while_the_provider_cannot_be_asked(
-    table: RecoverableTable, provider: FakeProvider
-) -> None:
-    order = table.create(an_order_of_age(DEADLINE + CLOSING, attempts=80))
+def test_an_order_does_not_end_while_the_provider_cannot_be_asked(table: OrderTable, provider: FakeProvider) -> None:
+    order = table.create(a_due_order(DEADLINE + CLOSING, attempts=80))
     provider.unavailable = {order.order_id}
 
     assert recover() == {"recovered": 0, "deferred": 1, "failed": 0}
-    assert table.stored[order.order_id].due_at > clock.now()  # type: ignore[operator]  # it is deferred
+    assert table.get(order.order_id).due_at > clock.now()  # type: ignore[operator]  # it is deferred
 
 
 def test_a_run_that_takes_long_charges_nothing_once_the_deadline_has_passed(
-    table: RecoverableTable, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch, log: StringIO
+    table: OrderTable, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch, log: StringIO
 ) -> None:
-    order = table.create(an_order_of_age(DEADLINE - timedelta(seconds=1)))
+    order = table.create(a_due_order(DEADLINE - timedelta(seconds=1)))
     find, now = provider.find, clock.now
 
     async def find_slowly(order_id: UUID) -> Receipt | None:
@@ -171,134 +145,335 @@ def test_a_run_that_takes_long_charges_nothing_once_the_deadline_has_passed(
 
     assert recover() == {"recovered": 0, "deferred": 1, "failed": 0}
     assert provider.charges == []
-    assert table.stored[order.order_id].due_at == order.created_at + DEADLINE + CLOSING
-    assert log_lines(log)[0]["reason"] == (
-        "the deadline has passed; the provider is asked once more before the order ends"
-    )
+    assert table.get(order.order_id).due_at == order.created_at + DEADLINE + CLOSING
+    [line] = log_lines(log)
+    assert line["message"] == "Order deferred"
+    assert "provider_error" not in line  # it did nothing wrong
 
 
 def test_an_order_that_the_stream_settled_meanwhile_is_left_alone(
-    table: RecoverableTable, provider: FakeProvider
+    table: OrderTable, dynamodb: MemoryDynamoDB, provider: FakeProvider
 ) -> None:
-    order = table.create(an_order())
-    due = table.due
+    settled, deferred = table.create(a_due_order()), table.create(a_due_order())
+    read = dynamodb.batch_get_item
 
-    def due_then_settled(now: datetime, grace: timedelta, limit: int) -> list[UUID]:
-        listed = due(now, grace, limit)
-        table.create(order.processed("payment-1"))
-        return listed
+    def read_after_both_changed(**request: Any) -> dict[str, Any]:  # noqa: ANN401  # as boto3's client has it
+        table.record([settled.processed("payment-1"), deferred.deferred(clock.now() + timedelta(seconds=30))])
+        return read(**request)
 
-    table.due = due_then_settled  # type: ignore[method-assign]
+    with patch.object(dynamodb, "batch_get_item", read_after_both_changed):
+        assert recover() == {"recovered": 0, "deferred": 0, "failed": 0}
 
-    assert recover() == {"recovered": 0, "deferred": 0, "failed": 0}
     assert provider.searches == []
 
 
 def test_an_order_that_another_attempt_settles_at_the_same_time_is_not_counted(
-    table: RecoverableTable, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+    table: OrderTable, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    order = table.create(an_order())
+    order = table.create(a_due_order())
     charge = provider.charge
 
     async def charged_twice(**payment: Any) -> Receipt:  # noqa: ANN401  # as PaymentProvider.charge has it
-        table.create(order.processed("payment-1"))
+        table.record([order.processed("payment-1")])
         return await charge(**payment)
 
     monkeypatch.setattr(provider, "charge", charged_twice)
 
     assert recover() == {"recovered": 0, "deferred": 0, "failed": 0}
-    assert table.stored[order.order_id].payment_id == "payment-1"
+    assert table.get(order.order_id).payment_id == "payment-1"
 
 
-def test_what_is_not_recorded_is_counted_as_failed_and_logged(table: RecoverableTable, log: StringIO) -> None:
-    order = table.create(an_order())
-    table.outages = [RuntimeError("AccessDenied")]
+def test_what_is_not_recorded_is_counted_as_failed_and_logged(table: OrderTable, log: StringIO) -> None:
+    order = table.create(a_due_order())
 
-    assert recover() == {"recovered": 0, "deferred": 0, "failed": 1}
+    with patch.object(table, "record", side_effect=RuntimeError("AccessDenied")):
+        assert recover() == {"recovered": 0, "deferred": 0, "failed": 1}
+
     [line] = log_lines(log)
     assert (line["message"], line["order_id"]) == ("Outcome not recorded", str(order.order_id))
+    assert line["table_error"] == "RuntimeError: AccessDenied"
 
 
-def test_a_run_settles_its_orders_in_batches(table: RecoverableTable, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recover_orders, "ORDERS_PER_BATCH", 2)
-    for _ in range(5):
-        table.create(an_order())
+def test_the_longest_overdue_are_paid_first_and_each_once(
+    table: OrderTable, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recover_orders, "ORDERS_IN_FLIGHT", 1)
+    orders = [table.create(a_due_order(timedelta(minutes=6, seconds=number))) for number in range(250)]
 
-    assert recover()["recovered"] == 5
-    assert sorted(len(call) for call in table.calls) == [1, 2, 2]
-    assert table.limits == [20_000]
+    assert recover()["recovered"] == 250
+    assert [charge[0] for charge in provider.charges] == [order.order_id for order in reversed(orders)]
 
 
-def test_no_batch_starts_that_the_time_left_may_not_suffice_for(table: RecoverableTable) -> None:
-    table.create(an_order())
+def test_what_becomes_due_during_a_run_is_left_to_the_next(table: OrderTable) -> None:
+    table.create(a_due_order(timedelta(minutes=4, seconds=59)))
+
+    assert recover() == {"recovered": 0, "deferred": 0, "failed": 0}
+
+
+def test_an_order_that_hangs_keeps_no_other_from_starting(
+    table: OrderTable, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.settlement.PROVIDER_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(recover_orders, "ORDERS_IN_FLIGHT", 2)
+    hanging = table.create(a_due_order(timedelta(hours=1)))
+    provider.hangs = {hanging.order_id}
+    for _ in range(10):
+        table.create(a_due_order())
+
+    assert recover() == {"recovered": 10, "deferred": 1, "failed": 0}
+    assert provider.searches[0] == hanging.order_id
+    assert len(provider.charges) == 10
+
+
+def test_so_many_orders_and_no_more_are_in_flight(
+    table: OrderTable, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recover_orders, "ORDERS_IN_FLIGHT", 3)
+    in_flight, most = 0, 0
+
+    async def find(_: UUID) -> None:
+        nonlocal in_flight, most
+        in_flight += 1
+        most = max(most, in_flight)
+        await asyncio.sleep(0.001)
+        in_flight -= 1
+
+    monkeypatch.setattr(provider, "find", find)
+    for _ in range(30):
+        table.create(a_due_order())
+
+    assert recover()["recovered"] == 30
+    assert most == 3
+
+
+def test_the_next_orders_are_read_while_payments_wait(
+    table: OrderTable, dynamodb: MemoryDynamoDB, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(101):
+        table.create(a_due_order())
+    read, is_read_twice = dynamodb.batch_get_item, threading.Event()
+    reads: list[int] = []
+
+    def counted(**request: Any) -> dict[str, Any]:  # noqa: ANN401  # as boto3's client has it
+        reads.append(len(request["RequestItems"]["orders"]["Keys"]))
+        if len(reads) == 2:
+            is_read_twice.set()
+        return read(**request)
+
+    async def find(_: UUID) -> None:
+        assert await asyncio.to_thread(is_read_twice.wait, 5)
+
+    monkeypatch.setattr(dynamodb, "batch_get_item", counted)
+    monkeypatch.setattr(provider, "find", find)
+
+    assert recover()["recovered"] == 101
+    assert reads == [100, 1]
+
+
+def test_no_attempt_starts_that_the_time_left_may_not_suffice_for(table: OrderTable) -> None:
+    table.create(a_due_order())
 
     assert recover(40_900) == {"recovered": 0, "deferred": 0, "failed": 0}
     assert recover(41_000)["recovered"] == 1
 
 
-def test_a_thousand_orders_that_keep_failing_do_not_keep_a_younger_one_waiting(
-    provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+def test_what_has_started_when_the_time_is_over_is_counted(table: OrderTable, provider: FakeProvider) -> None:
+    for _ in range(50):
+        table.create(a_due_order())
+    seconds_left = iter([98.0] * 20)
+
+    with patch.object(Context, "get_remaining_time_in_millis", lambda _: next(seconds_left, 20.0) * 1000):
+        result = recover()
+
+    assert 0 < result["recovered"] == len(provider.charges) < 50
+
+
+def test_a_connection_that_fails_ends_the_run(table: OrderTable, provider: FakeProvider) -> None:
+    for _ in range(1_500):
+        table.create(a_due_order())
+
+    with patch.object(table, "record", side_effect=TableUnreachable("ConnectTimeoutError")):
+        result = recover()
+
+    assert result == {"recovered": 0, "deferred": 0, "failed": len(provider.charges)}
+    assert len(provider.charges) <= 1_000
+
+
+@dataclass
+class MillionDueOrders:
+    """An index with a million entries, of which each is made when it is read."""
+
+    first_due_at: datetime
+    pages: int = 0
+    entries_per_bucket: int = 62_500
+
+    def page(self, bucket: str, due_by: str, position: Key | None, limit: int) -> list[Key]:
+        self.pages += 1
+        start = int(position.order_id[1:8], 16) + 1 if position else 0
+        numbers = range(start, min(start + limit, self.entries_per_bucket))
+        keys = [Key(bucket, self._due_at(number), self._order_id(bucket, number)) for number in numbers]
+        assert keys[-1].due_at <= due_by
+        return keys
+
+    def change(self, before: Key | None, after: Key | None) -> None:
+        """Take no note: the test reads no entry twice."""
+
+    def order(self, bucket: str, number: int) -> Order:
+        due_at = datetime.fromisoformat(self._due_at(number))
+        return a_due_order(timedelta(hours=1), due_at=due_at, order_id=UUID(self._order_id(bucket, number)))
+
+    def _due_at(self, number: int) -> str:
+        return to_timestamp(self.first_due_at + timedelta(milliseconds=number))
+
+    @staticmethod
+    def _order_id(bucket: str, number: int) -> str:
+        return f"{bucket}{number:07x}-0000-4000-8000-000000000000"
+
+
+def test_with_a_million_due_orders_the_first_payment_starts_after_sixteen_reads(
+    dynamodb: MemoryDynamoDB, table: OrderTable, provider: FakeProvider
 ) -> None:
-    orders = OrderTable("orders", cast("DynamoDBClient", MemoryDynamoDB("orders")))
-    monkeypatch.setattr(recover_orders, "orders", orders)
-    monkeypatch.setattr(recover_orders, "ORDERS_PER_RUN", 50)  # a twentieth of what fails
-    now = clock.now()
-    # It has been due for 96 s: 40 of those below are before it.
-    younger = orders.create(an_order_of_age(timedelta(minutes=5, seconds=96)))
-    # They failed before, and have been due again for up to 100 s: at this very moment all of them are.
+    index = MillionDueOrders(clock.now() - timedelta(minutes=5))
+    for bucket in BUCKETS:
+        for number in range(10):
+            table.create(index.order(bucket, number))
+    dynamodb.index = index
+    pages_before: list[int] = []
+    seconds_left = iter([98.0] * 300)
+
+    async def find(_: UUID) -> None:
+        pages_before.append(index.pages)
+
+    with (
+        patch.object(provider, "find", find),
+        patch.object(Context, "get_remaining_time_in_millis", lambda _: next(seconds_left, 20.0) * 1000),
+    ):
+        assert recover() == {"recovered": 160, "deferred": 0, "failed": 0}
+
+    assert pages_before[0] == 16
+    assert index.pages < 200
+
+
+def test_a_thousand_orders_that_keep_failing_do_not_keep_a_younger_one_waiting(
+    table: OrderTable, provider: FakeProvider
+) -> None:
+    younger = table.create(a_due_order(timedelta(minutes=6)))
+    # They failed before, and have been due again for up to 100 s.
     for number in range(1_000):
-        failing = an_order_of_age(timedelta(hours=2), attempts=7, due_at=now - timedelta(seconds=number / 10))
-        provider.unavailable.add(orders.create(failing).order_id)
+        failing = a_due_order(timedelta(hours=2), attempts=7, due_at=clock.now() - timedelta(seconds=number / 10))
+        provider.unavailable.add(table.create(failing).order_id)
 
-    assert recover() == {"recovered": 1, "deferred": 49, "failed": 0}
-    assert orders.get(younger.order_id).status is Status.PROCESSED
+    assert recover() == {"recovered": 1, "deferred": 1_000, "failed": 0}
+    assert table.get(younger.order_id).status is Status.PROCESSED
 
 
-def test_without_pending_orders_the_index_is_read_once(table: RecoverableTable) -> None:
-    assert recover() == {"recovered": 0, "deferred": 0, "failed": 0}
-    assert table.limits == []
+def test_without_due_orders_each_bucket_is_read_once(table: OrderTable, dynamodb: MemoryDynamoDB) -> None:
+    table.create(an_order())
+
+    with patch.object(dynamodb, "query", wraps=dynamodb.query) as query:
+        assert recover() == {"recovered": 0, "deferred": 0, "failed": 0}
+
+    assert query.call_count == 16
+
+
+def test_a_run_reads_the_buckets_that_its_event_names(table: OrderTable) -> None:
+    orders = [
+        table.create(a_due_order().model_copy(update={"order_id": UUID(int=int(bucket, 16) << 124)}))
+        for bucket in BUCKETS
+    ]
+
+    assert recover(buckets="0a")["recovered"] == 2
+    assert [order.order_id for order in orders if table.get(order.order_id).status is not Status.PENDING] == [
+        orders[0].order_id,
+        orders[10].order_id,
+    ]
+
+
+def test_an_item_that_is_not_an_order_does_not_stay_at_the_head(
+    table: OrderTable, dynamodb: MemoryDynamoDB, log: StringIO
+) -> None:
+    readable, unreadable = table.create(a_due_order()), a_due_order(timedelta(hours=1))
+    dynamodb.put_item(TableName="orders", Item=to_item(unreadable) | {"currency": {"N": "4711"}})
+    before = clock.now()
+
+    assert recover() == {"recovered": 1, "deferred": 0, "failed": 1}
+    assert table.get(readable.order_id).status is Status.PROCESSED
+    due_at = dynamodb.items[str(unreadable.order_id)]["due_at"]["S"]
+    assert to_timestamp(before + timedelta(hours=1)) <= due_at <= to_timestamp(clock.now() + timedelta(hours=1))
+    line = next(line for line in log_lines(log) if line["level"] == "ERROR")
+    assert (line["message"], line["order_id"]) == ("Order postponed", str(unreadable.order_id))
+    assert line["reason"] == "The item is not a valid order: currency (string_type)"
+
+
+def test_an_order_whose_outcome_dynamodb_refuses_does_not_stay_at_the_head(table: OrderTable, log: StringIO) -> None:
+    order = table.create(a_due_order())
+
+    with patch.object(table, "record", return_value=[OutcomeRefused("ValidationError")]):
+        assert recover() == {"recovered": 0, "deferred": 0, "failed": 1}
+
+    postponed = table.get(order.order_id)
+    assert postponed.attempts == 0
+    assert cast("Any", postponed.due_at) - clock.now() > timedelta(minutes=59)
+    assert log_lines(log)[-1]["reason"] == "DynamoDB refuses its outcome: ValidationError"
 
 
 @pytest.mark.filterwarnings("ignore:No application metrics")  # a run that fails so early has none
-def test_a_table_that_is_unavailable_fails_the_run(table: RecoverableTable) -> None:
-    def unavailable() -> datetime:
-        raise TableUnavailable("ThrottlingException")
-
-    table.oldest_pending = unavailable  # type: ignore[method-assign]
-
-    with pytest.raises(TableUnavailable):
+def test_a_table_that_is_unavailable_fails_the_run(table: OrderTable) -> None:
+    with (
+        patch.object(table, "due", side_effect=TableUnavailable("ThrottlingException")),
+        pytest.raises(TableUnavailable),
+    ):
         recover()
 
 
+def test_a_read_that_fails_during_a_run_lets_the_payments_end(
+    table: OrderTable, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(101):
+        table.create(a_due_order())
+    due = table.due
+
+    def due_for_a_while(*arguments: Any) -> Any:  # noqa: ANN401  # those of OrderTable.due
+        for number, entry in enumerate(due(*arguments)):
+            if number == 100:
+                raise TableUnavailable("ThrottlingException")
+            yield entry
+
+    monkeypatch.setattr(table, "due", due_for_a_while)
+
+    with pytest.raises(TableUnavailable):
+        recover()
+    assert len(provider.charges) == 100
+    assert recover_orders.orders.get(provider.charges[0][0]).status is Status.PROCESSED
+
+
 def test_a_client_that_is_bound_to_an_event_loop_serves_every_run(
-    table: RecoverableTable, monkeypatch: pytest.MonkeyPatch
+    table: OrderTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LAMBDA_TASK_ROOT", "/var/task")
     monkeypatch.setattr(recover_orders, "provider", LoopBoundProvider())
-    monkeypatch.setattr(recover_orders, "ORDERS_PER_BATCH", 1)
-    table.create(an_order())
-    table.create(an_order())
-    assert recover()["recovered"] == 2
+    table.create(a_due_order())
+    assert recover()["recovered"] == 1
 
-    table.create(an_order())
+    table.create(a_due_order())
 
     assert recover()["recovered"] == 1
     assert not asyncio.all_tasks(recover_orders.runner.get_loop())
 
 
-def test_the_age_of_the_oldest_pending_order_is_a_metric(
-    table: RecoverableTable, capsys: pytest.CaptureFixture[str]
+def test_how_long_the_most_overdue_payment_has_been_due_is_a_metric(
+    table: OrderTable, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    table.create(an_order_of_age(timedelta(minutes=10)))
-    table.create(an_order_of_age(timedelta(minutes=7)))
+    table.create(a_due_order(timedelta(minutes=10)))
+    table.create(a_due_order(timedelta(minutes=7)))
 
     recover()
 
-    assert json.loads(capsys.readouterr().out)["OldestPendingOrder"] == [pytest.approx(600, abs=60)]
+    assert json.loads(capsys.readouterr().out)["MostOverduePayment"] == [pytest.approx(300, abs=60)]
 
 
-def test_a_run_without_pending_orders_says_so(table: RecoverableTable, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("table")
+def test_a_run_without_due_orders_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     recover()
 
-    assert json.loads(capsys.readouterr().out)["OldestPendingOrder"] == [0.0]
-    assert table.calls == []
+    assert json.loads(capsys.readouterr().out)["MostOverduePayment"] == [0.0]
