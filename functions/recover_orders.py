@@ -16,7 +16,15 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from shared import clock, tracing
 from shared.observability import Metric, logger, metrics, tracer
 from shared.order import Order, Status, to_timestamp
-from shared.order_table import BUCKETS, KEYS_PER_CALL, DueOrder, OrderTable, OutcomeRefused, UnreadableOrder
+from shared.order_table import (
+    BUCKETS,
+    KEYS_PER_CALL,
+    DueOrder,
+    OrderTable,
+    OutcomeRefused,
+    TableUnavailable,
+    UnreadableOrder,
+)
 from shared.payment import payment_provider
 from shared.settings import PaymentSettings, load_settings
 from shared.settlement import ATTEMPT_SECONDS, Settlement
@@ -109,8 +117,9 @@ class _Run:
         return due
 
     async def _attempt(self, order: Order) -> None:
+        queued_at = (order.due_at if order.attempts else None) or order.created_at
         try:
-            await self._settlement.attempt(order, queued_at=order.created_at.timestamp())
+            await self._settlement.attempt(order, queued_at.timestamp())
         except OutcomeRefused as error:
             entry = DueOrder(to_timestamp(order.due_at or self._now), str(order.order_id))
             await asyncio.to_thread(self._postpone, entry, f"DynamoDB refuses its outcome: {error}")
@@ -122,5 +131,8 @@ class _Run:
     def _postpone(self, entry: DueOrder, reason: str) -> None:
         """Move an order on that no attempt can settle: it must not stay at the head of the index."""
         self._failed += 1
+        try:
+            orders.postpone(entry, self._now + POSTPONED_BY)
+        except (TableUnavailable, OutcomeRefused) as error:
+            reason += f"; it is not postponed: {error}"
         logger.error("Order postponed", extra={"order_id": entry.order_id, "reason": reason})
-        orders.postpone(entry, self._now + POSTPONED_BY)

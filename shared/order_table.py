@@ -47,6 +47,7 @@ _TRANSIENT_ERRORS = {
     "TransactionConflictException",
 }
 _FIRST_SERVER_ERROR = 500
+CONDITION_FAILED = "ConditionalCheckFailed"  # of a statement
 
 # What an outcome changes, besides its attempt_id.
 _SETTLED = {"status", "processed_at", "payment_id", "declined_at", "decline_reason"}
@@ -198,31 +199,42 @@ class OrderTable:
                 return
             position = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
-    def read(self, due_orders: Iterable[DueOrder]) -> Iterator[tuple[DueOrder, Order | UnreadableOrder]]:
+    def read(self, due_orders: Iterable[DueOrder]) -> list[tuple[DueOrder, Order | UnreadableOrder]]:
         """Read up to KEYS_PER_CALL orders, consistently: those that exist, in any order."""
         entries = {entry.order_id: entry for entry in due_orders}
         keys: Any = [{"order_id": {"S": order_id}} for order_id in entries]
-        for tries in range(1, READ_TRIES + 1):
-            request = {self.name: {"Keys": keys, "ConsistentRead": True}}
-            answer = _patiently(self._client.batch_get_item, RequestItems=request)
-            for item in answer["Responses"].get(self.name, []):
-                try:
-                    yield entries[item["order_id"]["S"]], to_order(item)
-                except UnreadableOrder as error:
-                    yield entries[item["order_id"]["S"]], error
-            if self.name not in answer["UnprocessedKeys"]:
-                return
-            keys = answer["UnprocessedKeys"][self.name]["Keys"]
-            _back_off(tries)
-        raise TableUnavailable("UnprocessedKeys")
+        items: list[Any] = []
+
+        def read_keys() -> None:
+            nonlocal keys
+            answer = self._client.batch_get_item(RequestItems={self.name: {"Keys": keys, "ConsistentRead": True}})
+            items.extend(answer["Responses"].get(self.name, []))
+            if self.name in answer["UnprocessedKeys"]:
+                keys = answer["UnprocessedKeys"][self.name]["Keys"]
+                raise TableUnavailable("UnprocessedKeys")
+
+        _patiently(read_keys)
+        return [(entries[item["order_id"]["S"]], _readable(item)) for item in items]
 
     def postpone(self, entry: DueOrder, due_at: datetime) -> None:
-        """Move an entry of the index on, so that it does not stay at its head, unless it has changed meanwhile."""
+        """Move an entry of the index on, so that it does not stay at its head, unless it has changed meanwhile.
+
+        Raises
+        ------
+        OutcomeRefused
+        """
         statement: BatchStatementRequestTypeDef = {
             "Statement": f'UPDATE "{self.name}" SET "due_at"=? WHERE "order_id"=? AND "due_at"=?',  # noqa: S608  # ours
             "Parameters": [{"S": to_timestamp(due_at)}, {"S": entry.order_id}, {"S": entry.due_at}],
         }
-        _patiently(self._client.batch_execute_statement, Statements=[statement])
+
+        def update() -> None:
+            [response] = self._client.batch_execute_statement(Statements=[statement])["Responses"]
+            code = response.get("Error", {}).get("Code", CONDITION_FAILED)
+            if code != CONDITION_FAILED:
+                raise _failure(code)
+
+        _patiently(update)
 
 
 def _patiently[T](call: Callable[..., T], **arguments: Any) -> T:  # noqa: ANN401  # those of boto3's client
@@ -234,13 +246,9 @@ def _patiently[T](call: Callable[..., T], **arguments: Any) -> T:  # noqa: ANN40
         except TableUnreachable:
             raise
         except TableUnavailable:
-            _back_off(tries)
+            clock.sleep(random.uniform(0, 0.1 * 2**tries))  # noqa: S311  # no secret
     with _translated_errors():
         return call(**arguments)
-
-
-def _back_off(tries: int) -> None:
-    clock.sleep(random.uniform(0, 0.1 * 2**tries))  # noqa: S311  # no secret
 
 
 @contextmanager
@@ -261,14 +269,20 @@ def _translated_errors() -> Iterator[None]:
 def _stored(outcome: Order, error: Mapping[str, Any] | None) -> Order | Exception:
     if error is None:
         return outcome
-    if error["Code"] != "ConditionalCheckFailed":
-        return TableUnavailable(error["Code"]) if error["Code"] in _TRANSIENT_ERRORS else OutcomeRefused(error["Code"])
-    if "Item" not in error:
-        return OrderNotFound()
+    if error["Code"] != CONDITION_FAILED:
+        return _failure(error["Code"])
+    return _readable(error["Item"]) if "Item" in error else OrderNotFound()
+
+
+def _failure(code: str) -> TableUnavailable | OutcomeRefused:
+    return TableUnavailable(code) if code in _TRANSIENT_ERRORS else OutcomeRefused(code)
+
+
+def _readable(item: Mapping[str, Any]) -> Order | UnreadableOrder:
     try:
-        return to_order(error["Item"])
-    except UnreadableOrder as unreadable:
-        return unreadable
+        return to_order(item)
+    except UnreadableOrder as error:
+        return error
 
 
 def to_order(item: Mapping[str, Any]) -> Order:

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -341,6 +341,31 @@ def test_what_dynamodb_left_unprocessed_is_read_again(
 
     assert list(orders.read(due(*stored))) == list(zip(due(*stored), stored, strict=True))
     assert waits == [0.2]
+
+
+@pytest.mark.parametrize("codes", [[None], ["ConditionalCheckFailed"], ["ThrottlingError", "ThrottlingError", None]])
+def test_an_entry_is_moved_on_if_it_has_not_changed(
+    orders: OrderTable, dynamodb: Stubber, waits: list[float], codes: list[str | None]
+) -> None:
+    order = an_order()
+    statement = {
+        "Statement": 'UPDATE "orders" SET "due_at"=? WHERE "order_id"=? AND "due_at"=?',
+        "Parameters": [text("2026-11-25T13:00:00.000Z"), text(order.order_id), text("2026-11-25T12:00:00.000Z")],
+    }
+    for code in codes:
+        response = {"Error": {"Code": code}} if code else {}
+        dynamodb.add_response("batch_execute_statement", {"Responses": [response]}, {"Statements": [statement]})
+
+    orders.postpone(due(order)[0], NOW + timedelta(hours=1))
+
+    assert len(waits) == len(codes) - 1
+
+
+def test_an_entry_that_dynamodb_refuses_to_move_is_an_error(orders: OrderTable, dynamodb: Stubber) -> None:
+    dynamodb.add_response("batch_execute_statement", {"Responses": [{"Error": {"Code": "ValidationError"}}]})
+
+    with pytest.raises(OutcomeRefused, match="ValidationError"):
+        orders.postpone(due(an_order())[0], NOW)
 
 
 @pytest.mark.usefixtures("waits")
