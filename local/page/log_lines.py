@@ -36,7 +36,9 @@ def readable(line: str) -> str | None:
         return line
     if not isinstance(entry, dict):
         return line
-    if "_aws" in entry:  # "Specification: Embedded metric format", Amazon CloudWatch User Guide
+    if (
+        "_aws" in entry
+    ):  # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
         return None
     if not {"level", "message", "timestamp"} <= entry.keys():
         return line
@@ -51,7 +53,7 @@ def readable(line: str) -> str | None:
 
 
 class FunctionLogs:
-    """The functions' log lines by order, and the orders that CreateOrder says it has accepted."""
+    """The functions' log lines by order, and the orders that CreateOrder has logged as created."""
 
     def __init__(self) -> None:
         self.lines: dict[str, list[str]] = {}
