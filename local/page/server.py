@@ -112,7 +112,7 @@ class OrderPage:
     def _stream(self, reader: Reader) -> Iterator[str]:
         while not self._ended.is_set():
             news = self._state(reader, self._actions) if self._actions else reader.news({"starting": True})
-            # DynamoDB's numbers are Decimals; all that we store are whole. Writing a comment fails if the page is closed.
+            # DynamoDB's numbers are Decimals; those we store are whole. A comment fails once the page is closed.
             data = f"data: {json.dumps(news, default=int)}" if news else ":"
             yield f"id: {reader.epoch}.{reader.revision}\nretry: 1000\n{data}\n\n"
             self._ended.wait(TICK_SECONDS)
