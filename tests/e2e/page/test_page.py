@@ -166,7 +166,7 @@ def test_an_outage_of_dynamodb_loses_nothing(window: Window) -> None:
     window.press("Restart DynamoDB Local")
     window.sees(".injected", "DynamoDB Local is unavailable")
 
-    window.sees("#said", re.compile("it was away for"))
+    window.sees("#said", re.compile("it was unavailable for"))
     window.sees_row(order_id, "PROCESSED")
 
 
