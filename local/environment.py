@@ -10,7 +10,8 @@ PAGE_PORT, LAMBDA_PORT, DYNAMODB_PORT = 3001, 3002, 8000
 def environment(dynamodb_port: int = DYNAMODB_PORT, xray_port: int = XRAY_PORT) -> dict[str, str]:
     """Return our environment, with DynamoDB Local and the local X-Ray as AWS, and with dummy credentials.
 
-    AWS_ENDPOINT_URL is every service's endpoint ("Service-specific endpoints", AWS SDKs and Tools Reference Guide).
+    AWS_ENDPOINT_URL is the endpoint of every service that has none of its own:
+    https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
     """
     own = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "POWERTOOLS_"))}
     return own | {

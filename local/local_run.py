@@ -190,7 +190,7 @@ class LocalRun:
 
 
 def _warm_up_table(name: str) -> None:
-    """Have DynamoDB Local load its code for a write, which takes it longer than all others, by one that is refused."""
+    """Send a write that is refused: DynamoDB Local loads code for its first write, which takes long."""
     client = boto3.client("dynamodb")
     with suppress(client.exceptions.ConditionalCheckFailedException):
         client.put_item(

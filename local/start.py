@@ -54,7 +54,10 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _say_at_last(line: str) -> None:
-    """Print the line. If the output is closed, avoid an error at exit ("Note on SIGPIPE", Python's signal module)."""
+    """Print the line. If the output is closed, avoid an error at exit.
+
+    See https://docs.python.org/3/library/signal.html#note-on-sigpipe.
+    """
     try:
         print(line, flush=True)
     except OSError:

@@ -1,6 +1,6 @@
 """A local X-Ray: moto's API, and a daemon that receives segments by UDP and stores them there.
 
-The datagrams are described in "Sending trace data to X-Ray", AWS X-Ray Developer Guide.
+The datagrams: https://docs.aws.amazon.com/xray/latest/devguide/xray-api-sendingdata.html
 """
 
 import logging

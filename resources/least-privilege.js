@@ -7,7 +7,7 @@ module.exports = class LeastPrivilege {
         const { Resources } = serverless.service.provider.compiledCloudFormationTemplate;
         // The role that all functions would share, which no function has any more.
         delete Resources.IamRoleLambdaExecution;
-        // The stack makes the log groups. One made anew by a last, late log line would outlive `sls remove` for ever.
+        // The stack makes the log groups. A late log line would otherwise create a group again, which `sls remove` does not delete.
         for (const { Type, Properties } of Object.values(Resources)) {
           if (Type !== "AWS::IAM::Role") continue;
           for (const statement of Properties.Policies.flatMap(({ PolicyDocument }) => PolicyDocument.Statement)) {

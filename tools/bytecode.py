@@ -2,7 +2,7 @@
 
 Lambda's file system is read-only, so a module without valid bytecode is compiled again at each cold start. Bytecode
 that records the time of its source becomes invalid when a zip rounds that time. So Python is told never to compare it
-with the source ("unchecked hash-based", PEP 552), which does not change in a package.
+with the source, which does not change in a package: https://peps.python.org/pep-0552/ (unchecked hash-based).
 """
 
 import compileall

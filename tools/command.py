@@ -1,4 +1,4 @@
-"""What the commands for operators share: the stage they ask, and one line for whatever keeps them from working."""
+"""What the commands for operators share: the options --stage and --region, and one-line error messages."""
 
 import argparse
 import sys
@@ -18,11 +18,11 @@ def add_stage(parser: argparse.ArgumentParser, help: str) -> None:  # noqa: A002
 
 
 def run(command: Callable[[], None]) -> int:
-    """Run a command: 0 if it did its work, 1 if it could not, having said why."""
+    """Run a command, and return its exit code. If it fails, print one line that says why."""
     try:
         command()
     except NoCredentialsError:
-        message = "AWS has no credentials of yours: set them with `aws configure`, or in the environment."
+        message = "No AWS credentials were found: set them with `aws configure`, or in the environment."
     except (BotoCoreError, ClientError, CommandFailed) as error:
         message = str(error)
     else:

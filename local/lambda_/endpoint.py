@@ -1,4 +1,7 @@
-"""Invoke a function of serverless-offline, as with AWS Lambda's Invoke ("Invoke", AWS Lambda API Reference)."""
+"""Invoke a function of serverless-offline by Lambda's API.
+
+See https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html.
+"""
 
 import http.client
 import json

@@ -53,7 +53,7 @@ class FunctionProcesses:
             raise LocalRunFailed("The functions' runtime has ended by itself; its output is above.")
 
     def kill(self) -> None:
-        """End all processes at once, whatever they do."""
+        """Kill all processes at once."""
         self._process.kill()
         self._reader.join()
 

@@ -27,7 +27,7 @@ class Refused(Exception):
 
 @dataclass
 class Actions:
-    """The actions: the methods of NAMES. Text that one returns is shown to the person as it is."""
+    """The actions: the methods of NAMES. The page shows a text that one returns."""
 
     api_port: int
     table_name: str
@@ -44,7 +44,7 @@ class Actions:
             f"Payment provider {self.provider.mood}": self.provider.mood != "up",
             "Stream mapping paused": self.deliveries.is_paused,
             "The next charge kills its function": self.provider.is_to_crash,
-            "DynamoDB Local is away": self.is_dynamodb_away,
+            "DynamoDB Local is unavailable": self.is_dynamodb_away,
         }
         return [failure for failure, on in is_on.items() if on]
 
@@ -79,13 +79,13 @@ class Actions:
 
     def outage(self, _: Arguments) -> str:
         if self.is_dynamodb_away:
-            raise Refused("DynamoDB Local is away already.")
+            raise Refused("DynamoDB Local is unavailable already.")
         began, self.is_dynamodb_away = time.monotonic(), True
         try:
             did = self.dynamodb.interrupt()
         finally:
             self.is_dynamodb_away = False
-        return f"DynamoDB Local {did}: it was away for {time.monotonic() - began:.1f} s."
+        return f"DynamoDB Local {did}: it was unavailable for {time.monotonic() - began:.1f} s."
 
     def again(self, _: Arguments) -> str:
         if not self.deliveries.deliver_again():

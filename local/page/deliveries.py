@@ -1,4 +1,4 @@
-"""What the local stream mapping delivers to ProcessPayment, and what becomes of it; it can be paused."""
+"""What the local stream mapping delivers to ProcessPayment, and how each delivery ends; it can be paused."""
 
 import threading
 import time
@@ -31,7 +31,7 @@ class Deliveries:
         self._resumed.clear() if paused else self._resumed.set()
 
     def end(self) -> None:
-        """Let go of what waits, without delivering it: the local run ends."""
+        """Drop the deliveries that wait: the local run ends."""
         self._ended.set()
         self._resumed.set()
 

@@ -13,6 +13,7 @@ NOT_DETAILS = {
     "location",
     "message",
     "order_id",
+    "parent_id",
     "service",
     "stack_trace",
     "timestamp",
@@ -36,7 +37,9 @@ def readable(line: str) -> str | None:
         return line
     if not isinstance(entry, dict):
         return line
-    if "_aws" in entry:  # "Specification: Embedded metric format", Amazon CloudWatch User Guide
+    if (
+        "_aws" in entry
+    ):  # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
         return None
     if not {"level", "message", "timestamp"} <= entry.keys():
         return line
@@ -44,14 +47,16 @@ def readable(line: str) -> str | None:
     parts = [str(entry["timestamp"])[11:19], f"{function:14}", str(entry.get("order_id", "-")), str(entry["message"])]
     if entry["level"] != "INFO":
         parts.insert(-1, entry["level"])
-    details = {
-        name: value for name, value in entry.items() if name not in NOT_DETAILS and not name.startswith("function_")
-    }
-    return " ".join([*parts, *(f"{name}={value}" for name, value in details.items())])
+    return " ".join([*parts, *(f"{name}={value}" for name, value in entry.items() if _is_detail(name, value))])
+
+
+def _is_detail(name: str, value: object) -> bool:
+    """Whether a person reads the field: not the times of the parts of an attempt, which its trace shows."""
+    return bool(value) and name not in NOT_DETAILS and not name.startswith("function_") and not name.endswith("_at_ms")
 
 
 class FunctionLogs:
-    """The functions' log lines by order, and the orders that CreateOrder says it has accepted."""
+    """The functions' log lines by order, and the orders that CreateOrder has logged as created."""
 
     def __init__(self) -> None:
         self.lines: dict[str, list[str]] = {}

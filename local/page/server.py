@@ -112,7 +112,7 @@ class OrderPage:
     def _stream(self, reader: Reader) -> Iterator[str]:
         while not self._ended.is_set():
             news = self._state(reader, self._actions) if self._actions else reader.news({"starting": True})
-            # DynamoDB's numbers are Decimals; all that we store are whole. A comment notices a page that is gone.
+            # DynamoDB's numbers are Decimals; those we store are whole. A comment fails once the page is closed.
             data = f"data: {json.dumps(news, default=int)}" if news else ":"
             yield f"id: {reader.epoch}.{reader.revision}\nretry: 1000\n{data}\n\n"
             self._ended.wait(TICK_SECONDS)
@@ -137,7 +137,7 @@ class OrderPage:
         return {**news, "rows": rows, "anew": is_anew} if rows or is_anew else news
 
     def _order(self, reader: Reader) -> dict[str, Any]:
-        """Return the order that the page shows, read anew for as long as it changes."""
+        """Return the order that the page shows; read it again as long as it changes."""
         order_id = reader.order_id
         version = self._watch.row(order_id), len(self.logs.lines.get(order_id, []))
         if version != reader.order_version:
@@ -146,6 +146,6 @@ class OrderPage:
             return {}
         try:
             return {"order": self._orders.read(order_id)}
-        except (BotoCoreError, ClientError):  # DynamoDB Local is away: the next tick asks again
+        except (BotoCoreError, ClientError):  # DynamoDB Local is unavailable: the next tick asks again
             reader.order_version = None
             return {}

@@ -1,4 +1,4 @@
-"""The orders, as the table and its stream have them, read only while somebody looks."""
+"""The orders, as the table and its stream have them, read only while a page is open."""
 
 import threading
 import time
@@ -19,7 +19,7 @@ CLIENT = Config(connect_timeout=1, read_timeout=5, retries={"total_max_attempts"
 
 
 class OrderRow(NamedTuple):
-    """An order in the page's list. LOST is one whose item is gone, or in a state that nothing would ever settle."""
+    """An order in the page's list. LOST is one whose item was deleted, or is in a state that is never settled."""
 
     order_id: str
     customer_id: str = ""
@@ -33,7 +33,7 @@ class OrderRow(NamedTuple):
 
     @classmethod
     def of(cls, item: Mapping[str, Mapping[str, Any]]) -> "OrderRow":
-        """Read what the list shows of an item, whatever is in it."""
+        """Read what the list shows of an item; a missing attribute stays empty."""
         plain = {name: str(*value.values()) for name, value in item.items()}
         row = cls(**{name: plain[name] for name in cls._fields if name in plain})
         changed_at = plain.get("processed_at") or plain.get("declined_at") or row.created_at
@@ -97,7 +97,7 @@ class TableWatch:
         while True:
             try:
                 self._follow()
-            except (BotoCoreError, ClientError):  # DynamoDB Local is away, or no longer has what we had of the stream
+            except (BotoCoreError, ClientError):  # DynamoDB Local is unavailable, or an iterator is no longer valid
                 time.sleep(POLL_SECONDS)
             with self._lock:
                 if not self._is_wanted():

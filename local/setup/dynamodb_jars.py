@@ -1,7 +1,7 @@
 """DynamoDB Local's jars, from Maven Central.
 
 `python -m local.setup.dynamodb_jars` fetches what dynamodb.lock lists into .dynamodb; with the argument `lock` it
-writes that list anew.
+writes a new list.
 """
 
 import hashlib

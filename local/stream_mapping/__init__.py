@@ -2,10 +2,10 @@
 
 settings.py     the mapping's properties, from serverless.yml
 mapping.py      follows the stream's shards and runs the lanes
-shard.py        reads one shard to its end, whatever happens to DynamoDB Local meanwhile
+shard.py        reads one shard to its end, across restarts of DynamoDB Local
 lane.py         the records that wait for one worker
 records.py      a record's shape, filter and lane
-delivery.py     what becomes of a batch: split, retried, given up on
+delivery.py     what happens to a batch: delivered, split, retried, given up
 events.py       what the mapping reports while it runs
 failure_message.py  the message about records that were given up on
 """

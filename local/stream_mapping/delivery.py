@@ -1,4 +1,4 @@
-"""What becomes of a batch when the function succeeds, fails or reports failures, by AWS's documented rules.
+"""What happens to a batch when the function succeeds, fails or reports failures, by AWS's documented rules.
 
 Waiting, the function and the on-failure destination are arguments: there are no threads here.
 """
@@ -35,8 +35,8 @@ def backoff_seconds(attempts_before: int) -> float:
 def first_failure(response: Mapping[str, Any] | None, records: list[Record]) -> int | None:
     """The index of the first record that the function reports as failed; None when all were processed.
 
-    "Configuring partial batch response with DynamoDB and Lambda": an empty or null response or list is a success; an
-    empty, null or misnamed identifier fails the whole batch, and so does one that is not in it.
+    An empty or null response or list is a success; an empty, null or misnamed identifier fails the whole batch, and so
+    does one that is not in it: https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html
     """
     if not response:
         return None
@@ -67,8 +67,8 @@ class Batch:
 class Delivery:
     """Delivers the batches of one lane, one after the other, until every record is processed or given up.
 
-    The rules are in "Retain discarded records for a DynamoDB event source in Lambda". Two cases it does not describe:
-    the parts of a split batch keep its count of retries; a report that names the first record counts as a retry.
+    The rules: https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html. It does not describe two
+    cases: the parts of a split batch keep its count of retries; a report that names the first record counts as a retry.
     """
 
     settings: MappingSettings
@@ -91,7 +91,7 @@ class Delivery:
             failed_from = first_failure(response, batch.records) if self.settings.report_batch_item_failures else None
         except FunctionNotInvoked as error:
             return self._again_later(batch, str(error))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the batch is not processed
+        except Exception as error:  # noqa: BLE001  # after any error the batch is not processed
             # Another error's message may quote an item, and items stay out of the log.
             reason = str(error) if isinstance(error, FunctionError) else type(error).__name__
             return self._after_error(replace(invoked, function_error=True), reason)

@@ -9,9 +9,9 @@ from local.stream_mapping.records import created_at, sequence_number
 
 
 def failure_message(batch: Batch, now: float, *, function_arn: str, stream_arn: str, shard_id: str) -> dict[str, Any]:
-    """Return the metadata of a batch, as in "Retain discarded records for a DynamoDB event source in Lambda".
+    """Return the metadata of a batch, as in https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html.
 
-    The page has no example for a batch that the function reported as failed, where it had no error itself.
+    The page has no example of a batch that the function reported as failed without raising an error.
     """
     first, last = batch.records[0], batch.records[-1]
     error = {"functionError": "Unhandled"} if batch.function_error else {}

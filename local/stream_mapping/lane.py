@@ -6,7 +6,7 @@ from collections import deque
 
 from local.stream_mapping.records import Record
 
-PAYLOAD_BYTES = 6_000_000  # of a synchronous invocation ("Lambda quotas": 6 MB)
+PAYLOAD_BYTES = 6_000_000  # 6 MB an invocation: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 
 
 class Lane:

@@ -26,7 +26,7 @@ MOST_SHARDS = 1_000  # at once; a thread exists only for a shard that is being r
 
 
 class _Stopping(BaseException):
-    """The mapping ends; its batch is left as it is. Not an Exception: that would count as a failed invocation."""
+    """The mapping ends, and leaves its batch undelivered. Not an Exception: that would count as a failed invocation."""
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def _ending_all(stop: threading.Event) -> Iterator[None]:
 
 @dataclass(frozen=True, kw_only=True)
 class StreamMapping:
-    """An event source mapping of one stream to one function ("Using AWS Lambda with Amazon DynamoDB").
+    """An event source mapping of one stream to one function, as in https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html.
 
     Its position in the stream is kept in memory only. The next run starts at TRIM_HORIZON again and delivers every
     record again: as in AWS, delivery is at least once, and the function must be idempotent.
@@ -68,7 +68,7 @@ class StreamMapping:
             while not stop.is_set():
                 try:
                     parents = self._shards_and_parents()
-                except Exception as error:  # noqa: BLE001 - nothing that keeps the stream away may end the mapping
+                except Exception as error:  # noqa: BLE001  # no error of a read may end the mapping
                     self.pause(stop, outage.goes_on(error))
                     continue
                 outage.is_over()
@@ -151,7 +151,8 @@ class StreamMapping:
 def _ready(parents: dict[str, str | None], readings: dict[str, Future[None]]) -> list[str]:
     """Return the shards to begin now: those without a parent that is still being read.
 
-    Lambda processes "a parent shard before its child shards" ("Change data capture for DynamoDB Streams").
+    A parent shard is processed before its child shards:
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html
     """
     done = {shard_id for shard_id, reading in readings.items() if reading.done()}
     unfinished = (parents.keys() | readings.keys()) - done

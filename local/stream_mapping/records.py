@@ -13,7 +13,10 @@ Record = dict[str, Any]  # as a Lambda event holds it
 
 
 def to_lambda_record(record: Mapping[str, Any], stream_arn: str) -> Record:
-    """A record of boto3's as a Lambda event has it ("Using AWS Lambda with Amazon DynamoDB", Example event)."""
+    """Return a record of boto3's as a Lambda event has it.
+
+    There is an example event in https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html.
+    """
     lambda_record: Record = json.loads(json.dumps({**record, "eventSourceARN": stream_arn}, default=_to_json))
     return lambda_record
 
@@ -25,7 +28,8 @@ def _to_json(value: datetime | bytes) -> float | str:
 def is_wanted(record: Record, filter_patterns: tuple[dict[str, Any], ...]) -> bool:
     """Whether the function gets the record: one filter that matches is enough, and without filters it gets all.
 
-    A filter matches only a record with every key that it names ("Control which events Lambda sends to your function").
+    A filter matches only a record with every key that it names:
+    https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html
     """
     event: Any = record
     return not filter_patterns or any(EventPattern(None, pattern).matches_event(event) for pattern in filter_patterns)
@@ -34,8 +38,8 @@ def is_wanted(record: Record, filter_patterns: tuple[dict[str, Any], ...]) -> bo
 def lane_of(record: Record, lanes: int) -> int:
     """Which of its shard's lanes takes the record: always the same for one item, so that its changes stay in order.
 
-    "Lambda still ensures in-order processing at the item (partition and sort key) level" ("Using AWS Lambda with Amazon
-    DynamoDB").
+    "Lambda still ensures in-order processing at the item (partition and sort key) level":
+    https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html
     """
     return zlib.crc32(json.dumps(record["dynamodb"]["Keys"], sort_keys=True).encode()) % lanes
 

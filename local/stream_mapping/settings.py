@@ -30,7 +30,7 @@ class UnsupportedMapping(ValueError):
 
 @dataclass(frozen=True)
 class MappingSettings:
-    """Names and defaults are AWS's ("Lambda parameters for Amazon DynamoDB event source mappings")."""
+    """Names and defaults are Lambda's: https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-params.html."""
 
     batch_size: int = 100
     parallelization_factor: int = 1

@@ -11,7 +11,7 @@ from local.stream_mapping.delivery import backoff_seconds
 from local.stream_mapping.events import MappingEvent, OnEvent
 from local.stream_mapping.records import Record, sequence_number, to_lambda_record
 
-POLL_SECONDS = 0.1  # AWS's is 0.25 ("Using AWS Lambda with Amazon DynamoDB"); here a person waits
+POLL_SECONDS = 0.1  # here a person waits; Lambda's is 0.25: https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html
 LONGEST_OUTAGE_PAUSE_SECONDS = 1.0
 
 Pause = Callable[[threading.Event, float], object]
@@ -61,13 +61,13 @@ class Shard:
             try:
                 iterator = iterator or self._iterator()
                 page = self.client.get_records(ShardIterator=iterator)
-            except Exception as error:  # noqa: BLE001 - nothing that keeps the stream away may end the mapping
+            except Exception as error:  # noqa: BLE001  # no error of a read may end the mapping
                 code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
                 if code == "ResourceNotFoundException" and not self.is_listed:
-                    self._tell(f"is gone from the stream, read up to: {self.read_up_to or None}")
+                    self._tell(f"is no longer in the stream, read up to: {self.read_up_to or None}")
                     return
                 if code == "TrimmedDataAccessException" and self.read_up_to:
-                    self._tell(f"lost what followed {self.read_up_to}, going on with what it has")
+                    self._tell(f"lost the records after {self.read_up_to}; the oldest that is left comes next")
                     self.read_up_to = ""
                 if code:  # an iterator expires; an outage does not spoil it
                     iterator = None

@@ -101,7 +101,7 @@ def test_missing_credentials_are_one_line(monkeypatch: pytest.MonkeyPatch) -> No
     failed = run(trace.main, uuid4(), "--stage", "dev")
 
     assert failed == Ended(
-        1, "", "AWS has no credentials of yours: set them with `aws configure`, or in the environment.\n"
+        1, "", "No AWS credentials were found: set them with `aws configure`, or in the environment.\n"
     )
 
 

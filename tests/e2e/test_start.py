@@ -68,7 +68,7 @@ def test_the_last_thing_it_says_is_a_command_that_creates_an_order(service: Serv
     assert created.stdout.startswith("HTTP/1.1 201")
     assert '"status":"PENDING"' in created.stdout
     order_id = re.search(r'"order_id":"([^"]+)"', created.stdout)[1]  # type: ignore[index]
-    line = re.compile(rf"\d\d:\d\d:\d\d createOrder +{order_id} Order created")
+    line = re.compile(rf"\d\d:\d\d:\d\d createOrder +{order_id} Order created status=PENDING")
     eventually(lambda: any(line.fullmatch(printed) for printed in service.lines))
 
 

@@ -1,4 +1,4 @@
-// The buttons that break things, and what is broken for as long as it is.
+// The buttons that inject failures, and the list of the failures that are on.
 
 import { act, button, el, find } from "./dom.js";
 import { listen, state } from "./events.js";

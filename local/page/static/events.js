@@ -7,7 +7,7 @@ let source, orderId = "", last = "";
 
 export const listen = (listener) => listeners.push(listener);
 
-/** Open the stream anew, with the events of one order as well, or with "" of none. */
+/** Open the stream again, with the events of one order as well, or with "" of none. */
 export function connect(id = orderId) {
   source?.close();
   orderId = id;
@@ -31,5 +31,5 @@ function tell(changes) {
   for (const listener of listeners) listener(changes);
 }
 
-// A page that nobody sees costs the local run nothing.
+// A hidden page closes its stream, so it costs the local run nothing.
 document.addEventListener("visibilitychange", () => (document.hidden ? source.close() : connect()));

@@ -59,8 +59,9 @@ function waterfall(rows) {
   });
 }
 
-function logRow({ timestamp, function_name = "", level, message, reason, status }) {
-  const text = [level === "INFO" ? "" : level, message, reason, status].filter(Boolean).join(" · ");
+function logRow({ timestamp, function_name = "", level, message, reason, provider_error, table_error, status }) {
+  const why = reason ?? table_error ?? provider_error;
+  const text = [level === "INFO" ? "" : level, message, why, status].filter(Boolean).join(" · ");
   return [clock(timestamp), function_name.split("-").at(-1), el("span", { class: level }, text)];
 }
 

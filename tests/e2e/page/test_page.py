@@ -164,9 +164,9 @@ def test_a_batch_that_is_delivered_again_changes_nothing(window: Window) -> None
 def test_an_outage_of_dynamodb_loses_nothing(window: Window) -> None:
     order_id = window.place("Usual")
     window.press("Restart DynamoDB Local")
-    window.sees(".injected", "DynamoDB Local is away")
+    window.sees(".injected", "DynamoDB Local is unavailable")
 
-    window.sees("#said", re.compile("it was away for"))
+    window.sees("#said", re.compile("it was unavailable for"))
     window.sees_row(order_id, "PROCESSED")
 
 

@@ -26,7 +26,7 @@ def logged(level: str, message: str, **fields: object) -> str:
 
 
 def test_a_line_about_an_order_is_its_time_function_order_and_message() -> None:
-    line = logged("info", "Order created", order_id="o-1", trace_id="1-2-3")
+    line = logged("info", "Order created", order_id="o-1", trace_id="1-2-3", parent_id=None, attempts=0, stored_at_ms=1)
 
     assert readable(line) == f"{json.loads(line)['timestamp'][11:19]} test           o-1 Order created"
 
