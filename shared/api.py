@@ -12,7 +12,7 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
 from shared.order import Order
-from shared.problem import RESPONSES, SECURITY_HEADERS, BodyTooLarge, MalformedBody, MalformedKey, problem
+from shared.problem import RESPONSES, SECURITY_HEADERS, BodyTooLarge, MalformedRequest, problem
 
 # Far above the largest valid order (100 items), far below what Lambda can take and answer (6 MB).
 MAX_BODY_CHARACTERS = 100_000
@@ -55,16 +55,16 @@ def idempotency_key(event: APIGatewayProxyEvent) -> str | None:
 
     Raises
     ------
-    MalformedKey
+    MalformedRequest
     """
     headers = event.get("multiValueHeaders") or {}  # with every value; Powertools keeps one of two spellings of a name
     keys = {key for name, values in headers.items() if name.lower() == "idempotency-key" for key in values}
     if len(keys) > 1:
-        raise MalformedKey("The request has different Idempotency-Key headers; send one.")
+        raise MalformedRequest("The request has different Idempotency-Key headers; send one.")
     key: str | None = next(iter(keys), None)
     if key is None or (0 < len(key) <= MAX_KEY_CHARACTERS and key.isascii() and key.isprintable()):
         return key
-    raise MalformedKey(f"Idempotency-Key must be 1 to {MAX_KEY_CHARACTERS} printable ASCII characters.")
+    raise MalformedRequest(f"Idempotency-Key must be 1 to {MAX_KEY_CHARACTERS} printable ASCII characters.")
 
 
 def json_body(event: APIGatewayProxyEvent) -> Any:  # noqa: ANN401  # whatever the client sent
@@ -75,29 +75,29 @@ def json_body(event: APIGatewayProxyEvent) -> Any:  # noqa: ANN401  # whatever t
 
     Raises
     ------
-    BodyTooLarge, MalformedBody
+    BodyTooLarge, MalformedRequest
     """
     if len(event.body or "") > MAX_BODY_CHARACTERS:
         raise BodyTooLarge(f"The body has more than {MAX_BODY_CHARACTERS} characters. A valid order is shorter.")
     try:
         text = event.decoded_body
         if not text:
-            raise MalformedBody("The body is empty; send an order as JSON.")
+            raise MalformedRequest("The body is empty; send an order as JSON.")
         if (lost := text.find("\N{REPLACEMENT CHARACTER}")) >= 0:
             raise _not_utf8(len(text[:lost].encode()))
         body = event.json_body
     except UnicodeDecodeError as error:
         raise _not_utf8(error.start) from None
     except RecursionError:
-        raise MalformedBody("The body is nested too deeply.") from None
+        raise MalformedRequest("The body is nested too deeply.") from None
     except ValueError as error:
-        raise MalformedBody(f"The body is not valid JSON: {error}.") from None
+        raise MalformedRequest(f"The body is not valid JSON: {error}.") from None
     # Powertools' parser would read a string as JSON again. None is refused, like everything else that is not an object.
     return None if isinstance(body, str) else body
 
 
-def _not_utf8(position: int) -> MalformedBody:
-    return MalformedBody(f"The body is not UTF-8: byte {position} cannot be read, or is U+FFFD.")
+def _not_utf8(position: int) -> MalformedRequest:
+    return MalformedRequest(f"The body is not UTF-8: byte {position} cannot be read, or is U+FFFD.")
 
 
 def _exact_json(text: str) -> Any:  # noqa: ANN401  # as above

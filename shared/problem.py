@@ -29,12 +29,8 @@ SECURITY_HEADERS = {
 }
 
 
-class MalformedBody(Exception):
-    """The request's body is not JSON; the message says what to change."""
-
-
-class MalformedKey(Exception):
-    """The request's Idempotency-Key is not valid; the message says what to change."""
+class MalformedRequest(Exception):
+    """The request's body is not JSON, or its Idempotency-Key is not valid; the message says what to change."""
 
 
 class BodyTooLarge(Exception):
@@ -60,21 +56,9 @@ def problem(
     )
 
 
-def _order_not_found(_: OrderNotFound) -> Response[str]:
-    return problem(HTTPStatus.NOT_FOUND, "There is no order with this id.")
-
-
-def _malformed(error: MalformedBody | MalformedKey) -> Response[str]:
-    return problem(HTTPStatus.BAD_REQUEST, str(error))
-
-
-def _body_too_large(error: BodyTooLarge) -> Response[str]:
-    return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error))
-
-
-def _key_reused(_: IdempotencyKeyReused) -> Response[str]:
-    detail = "This Idempotency-Key was used for an order with other content; use a new key for a new order."
-    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
+def _answer(status: HTTPStatus, detail: str | None = None) -> Callable[[Exception], Response[str]]:
+    """Make the answer to an error: with a fixed detail, or with the error's message."""
+    return lambda error: problem(status, detail or str(error))
 
 
 def _invalid(error: ValidationError) -> Response[str]:
@@ -102,12 +86,13 @@ def _unexpected(_: Exception) -> Response[str]:
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, f"The service failed and logged the error. {REPEAT}")
 
 
+_KEY_REUSED = "This Idempotency-Key was used for an order with other content; use a new key for a new order."
+
 RESPONSES: dict[type[Exception], Callable[[Any], Response[str]]] = {
-    OrderNotFound: _order_not_found,
-    IdempotencyKeyReused: _key_reused,
-    MalformedBody: _malformed,
-    MalformedKey: _malformed,
-    BodyTooLarge: _body_too_large,
+    OrderNotFound: _answer(HTTPStatus.NOT_FOUND, "There is no order with this id."),
+    IdempotencyKeyReused: _answer(HTTPStatus.UNPROCESSABLE_ENTITY, _KEY_REUSED),
+    MalformedRequest: _answer(HTTPStatus.BAD_REQUEST),
+    BodyTooLarge: _answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     ValidationError: _invalid,
     TableUnavailable: _unavailable,
     Exception: _unexpected,
