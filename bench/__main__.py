@@ -20,6 +20,7 @@ from bench.report import table
 from bench.test_bed import TestBed, WrongPlatform, new_order, test_bed
 from local import serverless_yml
 from shared.order_table import to_item
+from tools.repository import callers_path
 
 WIDTH = 118
 ROUNDS, QUICK_ROUNDS = 4, 2
@@ -85,7 +86,7 @@ def _machine() -> str:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="npm run bench --", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="measure less often, for a first look")
-    parser.add_argument("--svg", type=Path, metavar="FILE", help="also save the tables as a picture")
+    parser.add_argument("--svg", type=callers_path, metavar="FILE", help="also save the tables as a picture")
     return parser.parse_args()
 
 

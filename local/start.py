@@ -1,17 +1,19 @@
 """`npm start`: the whole service on this machine, until Ctrl-C."""
 
 import argparse
+import fcntl
 import os
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from local.child_process import LocalRunFailed
 from local.environment import DYNAMODB_PORT, LAMBDA_PORT, PAGE_PORT, environment
-from local.local_run import LocalRun, Ports, Stopped
 from local.ports import is_free
 from tools.local_run import API_PORT, XRAY_PORT
+from tools.repository import callers_path
 
 HIGHEST_PORT = 65_535
 PORTS = {
@@ -28,17 +30,16 @@ def main(arguments: Sequence[str]) -> int:
     options = _options(arguments)
     ports = _ports(options)
     for option, port in zip(PORTS, ports, strict=True):
-        if not is_free(port):
-            print(
-                f"Port {port} is in use: end the process that uses it (`lsof -i :{port}` shows it), "
-                f"or choose another with `npm start -- {option} PORT`.",
-                file=sys.stderr,
-            )
+        if reason := _obstacle(port):
+            print(f"Port {port} {reason}choose another with `npm start -- {option} PORT`.", file=sys.stderr)
             return 1
     ours = environment(options.dynamodb_port, options.xray_port)
     os.environ.clear()
     os.environ.update(ours)
-    run = LocalRun(ports, options.database, json=options.json)
+    # Not above: moto makes a client of AWS while it is imported.
+    from local.local_run import LocalRun, Ports, Stopped  # noqa: PLC0415
+
+    run = LocalRun(Ports(*ports), options.database, json=options.json)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, run.end)
     run.say(f"The order page: http://127.0.0.1:{options.page_port}")
@@ -51,6 +52,14 @@ def main(arguments: Sequence[str]) -> int:
     except Stopped:
         _say_at_last("\nEnded, and all that was started with it.")
     return 0
+
+
+def _obstacle(port: int) -> str:
+    try:
+        in_use = f"is in use: end the process that uses it (`lsof -i :{port}` shows it), or "
+        return "" if is_free(port) else in_use
+    except PermissionError:
+        return "needs root: "
 
 
 def _say_at_last(line: str) -> None:
@@ -69,19 +78,34 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     for option, (port, owner) in PORTS.items():
         parser.add_argument(option, type=_port, default=port, metavar="PORT", help=f"of {owner} (default: {port})")
     parser.add_argument(
-        "--database", type=Path, metavar="FOLDER", help="where the orders are kept (default: in memory, for this run)"
+        "--database",
+        type=_folder,
+        metavar="FOLDER",
+        help="where the orders are kept (default: in memory, for this run)",
     )
     parser.add_argument("--json", action="store_true", help="show the functions' log lines as they write them")
     options = parser.parse_args(arguments)
     if len(set(_ports(options))) < len(PORTS):
         parser.error(f"{', '.join(PORTS)} must differ")
-    if options.database:
-        options.database.mkdir(parents=True, exist_ok=True)
     return options
 
 
-def _ports(options: argparse.Namespace) -> Ports:
-    return Ports(options.page_port, options.port, options.lambda_port, options.dynamodb_port, options.xray_port)
+def _ports(options: argparse.Namespace) -> tuple[int, ...]:
+    return options.page_port, options.port, options.lambda_port, options.dynamodb_port, options.xray_port
+
+
+def _folder(text: str) -> Path:
+    """Make the folder, and lock it until we end: DynamoDB Local would let two processes write to one database."""
+    try:
+        folder = callers_path(text)
+        folder.mkdir(parents=True, exist_ok=True)
+        fcntl.flock(os.open(folder, os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        TemporaryFile(dir=folder).close()
+    except BlockingIOError:
+        raise argparse.ArgumentTypeError(f"another local run uses {text}") from None
+    except (OSError, RuntimeError) as error:
+        raise argparse.ArgumentTypeError(f"{text} cannot be used: {error}") from None
+    return folder
 
 
 def _port(text: str) -> int:

@@ -22,6 +22,22 @@ from tools.repository import NEW_ORDER
 
 # The customer's id is in no hexadecimal text, so that a test can look for it in what is logged.
 VALID = NEW_ORDER
+# What a developer's shell may have, and what must change nothing.
+HOSTILE_SHELL = {
+    "AWS_PROFILE": "gone",
+    "AWS_RETRY_MODE": "",
+    "AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:9",
+    "LOG_LEVEL": "none",
+    "POWERTOOLS_LOG_LEVEL": "none",
+    "PYTHONSAFEPATH": "1",
+    "PYTHONWARNINGS": "error",
+    "PYTHONIOENCODING": "ascii",
+    "LC_ALL": "pt_BR.ISO-8859-1",
+    "NODE_ENV": "production",
+    "JAVA_TOOL_OPTIONS": "-Xmx1m",
+    "HTTP_PROXY": "http://127.0.0.1:9",
+    "ALL_PROXY": "http://127.0.0.1:9",
+}
 
 
 @dataclass

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 ENVIRONMENT = {
     "ALERT_EMAIL": "",  # and not the one of a developer's .env
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",  # nothing secret: DynamoDB Local takes any
     "AWS_DEFAULT_REGION": "us-east-1",
@@ -25,9 +28,9 @@ ENVIRONMENT = {
 }
 
 # Before the functions are imported: they read it then, as in Lambda.
+for name in [name for name in os.environ if name.startswith(("AWS_", "POWERTOOLS_")) or name == "LOG_LEVEL"]:
+    del os.environ[name]
 os.environ.update(ENVIRONMENT)
-for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"):
-    os.environ.pop(name, None)
 
 # How long an example takes depends on the machine's load.
 settings.register_profile("no-deadline", deadline=None)

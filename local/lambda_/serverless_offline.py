@@ -16,6 +16,7 @@ from local.serverless_yml import SERVERLESS
 from tools.repository import ROOT
 
 START_SECONDS = 60
+OURS = "./local/lambda_/serverless_offline.cjs"
 
 # What it prints about each request, its start and its plugins. The functions print elsewhere.
 NOISE = re.compile(
@@ -31,13 +32,12 @@ class ServerlessOffline:
     def __init__(self, *, api_port: int, lambda_port: int, virtual_env: Path, say: Callable[[str], None]) -> None:
         ports = ["--httpPort", str(api_port), "--lambdaPort", str(lambda_port)]
         # The runtime ends a function at its timeout: it knows how long the start took (local/lambda_/instance.py).
-        command = [SERVERLESS, "offline", "start", "--noSponsor", "--noTimeout", *ports]
+        command = [SERVERLESS, "offline", "start", "--noSponsor", "--noTimeout", "--disableCookieValidation", *ports]
+        own = {"VIRTUAL_ENV": str(virtual_env), "NODE_OPTIONS": f"--require {OURS}"}
         self._api_port, self._say = api_port, say
         self._is_shown = False
         self._kept: deque[str] = deque(maxlen=30)
-        self._process = ChildProcess(
-            command, output=subprocess.PIPE, environment=os.environ | {"VIRTUAL_ENV": str(virtual_env)}, folder=ROOT
-        )
+        self._process = ChildProcess(command, output=subprocess.PIPE, environment=os.environ | own, folder=ROOT)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 

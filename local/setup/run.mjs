@@ -1,8 +1,8 @@
 // `node local/setup/run.mjs COMMAND ARGUMENT…` installs what is missing in a clone, then runs the command.
 
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
-import { constants } from "node:os";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { constants, homedir } from "node:os";
 import { delimiter, join } from "node:path";
 import { doSteps, isAlive, ROOT, SetupFailed } from "./steps.mjs";
 
@@ -14,21 +14,28 @@ const POETRY = [
   "poetry-plugin-pypi-mirror==0.6.5", // makes Poetry use pip's index, which may be a company's mirror
 ];
 const PYPI = "https://pypi.org/simple/"; // pip's default
+const PACKAGES = join("lib", `python${PYTHON}`, "site-packages");
+const POETRY_SETTINGS = {
+  POETRY_VIRTUALENVS_CREATE: "true",
+  POETRY_VIRTUALENVS_IN_PROJECT: "true",
+  PYTHON_KEYRING_BACKEND: "keyring.backends.null.Keyring", // so that it never asks for a password
+};
+const NPM_OPTIONS = [
+  "--include=dev", // what NODE_ENV=production leaves out; the other options also overrule the caller's settings
+  ...["--bin-links", "--package-lock", "--no-dry-run", "--no-global", "--install-strategy=hoisted", "--loglevel=notice"],
+  ...["--no-audit", "--no-fund", "--fetch-retry-mintimeout=1000"],
+];
 const PARENT_CHECK_MS = 500;
 const inRoot = (...names) => join(ROOT, ...names);
 
-// Variables of the caller's shell that would change which Python environment is used, or where pip installs, or that
-// would have every process compile all that it imports.
-const NOT_OURS = [
-  "PYTHONHOME",
-  "PYTHONPATH",
-  "PYTHONDONTWRITEBYTECODE",
-  "CONDA_PREFIX",
-  "PIP_USER",
-  "PIP_TARGET",
-  "PIP_PREFIX",
-];
-const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !NOT_OURS.includes(name)));
+// Variables of the caller's shell that would change how Python or Powertools works, which environment is used, or what pip
+// installs and where. Of pip's only those stay that say how it reaches an index, and where its cache is.
+const NOT_OURS = new RegExp(
+  "^(PYTHON(?!_KEYRING_BACKEND$|BREAKPOINT$)|POWERTOOLS_|LOG_LEVEL$|CONDA_PREFIX$|" +
+    "PIP_(?!.*(INDEX|FIND_LINKS|CERT|PROXY|TRUSTED|KEYRING|CACHE|CONFIG|TIMEOUT|RETRIES)))",
+);
+const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !NOT_OURS.test(name)));
+const notByProxy = noProxy();
 const bins = [inRoot(".venv", "bin"), inRoot("node_modules", ".bin"), inRoot(".poetry", "bin")];
 const env = {
   ...inherited,
@@ -37,6 +44,10 @@ const env = {
   // uv, which tests install tools with, has a name of its own for the index.
   ...(process.env.PIP_INDEX_URL && { UV_DEFAULT_INDEX: process.env.PIP_INDEX_URL }),
   PYTHONNOUSERSITE: "1",
+  PYTHONUTF8: "1", // what we print is UTF-8, whatever the locale
+  NO_PROXY: notByProxy,
+  no_proxy: notByProxy,
+  INIT_CWD: process.env.INIT_CWD ?? process.cwd(), // npm's name for the folder of the caller
 };
 
 const steps = [
@@ -45,6 +56,7 @@ const steps = [
     folder: ".poetry",
     inputs: [],
     pins: POETRY,
+    packages: PACKAGES,
     proofs: ["bin/python"],
     commands: () => [
       [findPython(), "-m", "venv", "--clear", ".poetry"],
@@ -56,19 +68,19 @@ const steps = [
     title: "the Python packages",
     folder: ".venv",
     inputs: ["poetry.lock"],
+    packages: PACKAGES,
     proofs: ["bin/python"],
     commands: () => [
       ...(isVenvOurs() ? [] : [[findPython(), "-m", "venv", "--clear", ".venv"]]),
       [".poetry/bin/poetry", "sync", "--no-interaction", "--no-ansi"],
     ],
-    env: () => ({ ...env, ...poetrySettings() }),
+    env: () => ({ ...env, ...settingsOfPip(), ...POETRY_SETTINGS }),
   },
   {
     title: "the Node packages",
     folder: "node_modules",
     inputs: ["package-lock.json"],
-    // The tools are development dependencies, which NODE_ENV=production would leave out.
-    commands: () => [["npm", "ci", "--include=dev", "--no-audit", "--no-fund", "--fetch-retry-mintimeout=1000"]],
+    commands: () => [["npm", "ci", ...NPM_OPTIONS]],
     env: () => inherited,
   },
   {
@@ -76,7 +88,7 @@ const steps = [
     folder: ".dynamodb",
     inputs: ["local/setup/dynamodb.lock"],
     commands: () => [[".venv/bin/python", "-m", "local.setup.dynamodb_jars"]],
-    env: () => env,
+    env: () => ({ ...env, ...settingsOfPip() }),
   },
 ];
 
@@ -94,13 +106,27 @@ function checkNode() {
 function findPython() {
   const ask = (name) => outputOf(name, "-c", "import sys; print('%d.%d' % sys.version_info[:2])").trim();
   const names = [`python${PYTHON}`, "python3", "python"];
-  const found = names.find((name) => ask(name) === PYTHON);
+  const found = [...names, ...pythonsBesideThePath()].find((name) => ask(name) === PYTHON);
   if (found) return found;
   const others = [...new Set(names.map(ask).filter(Boolean))].join(" and ");
   throw new SetupFailed(
-    `Python ${PYTHON} is needed, ${others ? `there is only ${others}` : "there is none"}: ` +
-      `install it (python.org, Homebrew or pyenv), so that \`python${PYTHON}\` is on the PATH.`,
+    `Python ${PYTHON} is needed, ${others ? `there is only ${others}` : "there is none"}: install it, for example with ` +
+      `\`uv python install ${PYTHON}\`, \`pyenv install ${PYTHON}\` or \`brew install python@${PYTHON}\`.`,
   );
+}
+
+/** Where uv, pyenv and Homebrew put Python. */
+function pythonsBesideThePath() {
+  const { HOMEBREW_PREFIX, PYENV_ROOT, UV_PYTHON_INSTALL_DIR, XDG_DATA_HOME } = process.env;
+  const data = XDG_DATA_HOME || join(homedir(), ".local", "share");
+  const folders = [UV_PYTHON_INSTALL_DIR || join(data, "uv", "python"), join(PYENV_ROOT || join(homedir(), ".pyenv"), "versions")];
+  const isRight = (name) => /^(cpython-)?3\.13(\.\d+)?(-|$)/.test(name); // not the free-threaded ones
+  const versions = folders.filter(existsSync).flatMap((folder) =>
+    readdirSync(folder).filter(isRight).map((name) => join(folder, name)),
+  );
+  const brews = HOMEBREW_PREFIX ? [HOMEBREW_PREFIX] : ["/opt/homebrew", "/usr/local", "/home/linuxbrew/.linuxbrew"];
+  const kegs = brews.map((prefix) => join(prefix, "opt", `python@${PYTHON}`));
+  return [...versions, ...kegs].map((folder) => join(folder, "bin", `python${PYTHON}`));
 }
 
 /** Whether .venv was made at this path for the right Python: its scripts contain the path. */
@@ -111,8 +137,8 @@ function isVenvOurs() {
   return text.includes(inRoot(".venv")) && text.includes(`version = ${PYTHON}.`);
 }
 
-/** Poetry uses pip's index and certificates, uses only .venv, and never asks for a password. */
-function poetrySettings() {
+/** What Poetry and Maven's client need to use pip's index, proxy and certificates. */
+function settingsOfPip() {
   const python = inRoot(".poetry", "bin", "python");
   const ofPip = outputOf(python, "-m", "pip", "config", "list");
   const setting = (name) => ofPip.match(new RegExp(`^(?::env:|global|user|site)\\.${name}='(.+)'$`, "m"))?.[1];
@@ -120,10 +146,14 @@ function poetrySettings() {
   return {
     POETRY_PYPI_MIRROR_URL: index.replace(/\/*$/, "/"),
     ...(setting("cert") && { REQUESTS_CA_BUNDLE: setting("cert") }),
-    POETRY_VIRTUALENVS_CREATE: "true",
-    POETRY_VIRTUALENVS_IN_PROJECT: "true",
-    PYTHON_KEYRING_BACKEND: "keyring.backends.null.Keyring",
+    ...(setting("proxy") && { HTTP_PROXY: setting("proxy"), HTTPS_PROXY: setting("proxy") }),
   };
+}
+
+/** The caller's NO_PROXY with the local run, which no proxy reaches. */
+function noProxy() {
+  const callers = inherited.no_proxy || inherited.NO_PROXY;
+  return callers === "*" ? callers : [callers, "127.0.0.1"].filter(Boolean).join(",");
 }
 
 /** The processes that started us: the caller, or npm and its shell. We end when one of them ends or is killed. */
@@ -153,9 +183,11 @@ const [command, ...args] = process.argv.slice(2);
 try {
   if (!command) throw new SetupFailed("Usage: node local/setup/run.mjs COMMAND ARGUMENT…");
   checkNode();
+  if (ROOT.includes(delimiter)) throw new SetupFailed(`No folder on the clone's path may have a "${delimiter}" in its name.`);
   await doSteps(steps);
   runCommand(command, args);
 } catch (failure) {
+  if (failure.syscall) fail(`The set-up cannot go on: ${failure.message}.`);
   if (!(failure instanceof SetupFailed)) throw failure;
   fail(failure.message);
 }

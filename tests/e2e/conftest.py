@@ -17,7 +17,7 @@ from playwright.sync_api import Browser
 
 from local import serverless_yml
 from local.ports import free_port
-from tests.builders import VALID, an_item
+from tests.builders import HOSTILE_SHELL, VALID, an_item
 from tests.e2e.page.browser import open_browser
 from tests.waiting import eventually
 from tools.repository import ROOT
@@ -60,6 +60,7 @@ class Service:
         self.process = subprocess.Popen(
             ["npm", "start", "--", *options],
             cwd=ROOT,
+            env=os.environ | HOSTILE_SHELL,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -46,7 +46,12 @@ def spoil(order: dict[str, Any], edits: Sequence[tuple[float, int, bytes]]) -> b
 
 def to_request(method: bytes, path: bytes, headers: Sequence[bytes], body: bytes) -> bytes:
     """Write a request as HTTP/1.1 has it."""
-    lines = [b"%b %b HTTP/1.1" % (method, path), b"Host: a", b"Connection: close", b"Content-Length: %d" % len(body)]
+    lines = [
+        b"%b %b HTTP/1.1" % (method, path),
+        b"Host: localhost",
+        b"Connection: close",
+        b"Content-Length: %d" % len(body),
+    ]
     return b"\r\n".join([*lines, *headers, b"", body])
 
 

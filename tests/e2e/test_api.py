@@ -8,6 +8,8 @@ import requests
 from tests.builders import VALID, an_item
 from tests.e2e.conftest import ANSWER_SECONDS, Service
 
+CREATE_ORDER = "order-processor-dev-createOrder"
+
 
 def test_an_order_is_created_pending_and_becomes_processed(service: Service) -> None:
     response = requests.post(service.orders_url, json=VALID, timeout=ANSWER_SECONDS)
@@ -41,6 +43,24 @@ def test_bad_input_is_answered_with_a_problem(service: Service, body: bytes, sta
 
     assert (response.status_code, response.headers["Content-Type"]) == (status, "application/problem+json")
     assert response.json()["status"] == status
+
+
+@pytest.mark.parametrize("headers", [{"Origin": "https://a.example"}, {"Host": "a.example"}])
+@pytest.mark.parametrize("method", ["OPTIONS", "POST"])
+def test_no_page_of_another_site_can_call_the_local_run(service: Service, method: str, headers: dict[str, str]) -> None:
+    function = f"2015-03-31/functions/{CREATE_ORDER}/invocations"
+
+    for url in (service.orders_url, f"http://127.0.0.1:{service.lambda_port}/{function}"):
+        response = requests.request(method, url, json=VALID, headers=headers, timeout=ANSWER_SECONDS)
+
+        assert (response.status_code, response.headers["Content-Type"]) == (403, "application/problem+json")
+        assert not any(name.lower().startswith("access-control") for name in response.headers)
+
+
+def test_a_cookie_of_another_page_on_this_machine_does_no_harm(service: Service) -> None:
+    headers = {"Cookie": 'theme={"dark"'}
+
+    assert requests.post(service.orders_url, json=VALID, headers=headers, timeout=ANSWER_SECONDS).status_code == 201
 
 
 @pytest.mark.parametrize("order_id", ["0b5c0a4e-8f64-4b6e-9f34-3a6f5a1a9c55", "a%00b"])

@@ -7,7 +7,6 @@ import re
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -19,6 +18,7 @@ from shared.order_table import OrderTable
 from shared.tracing import TraceHeader
 from tools.command import CommandFailed, add_stage, run
 from tools.local_run import API_PORT, XRAY_PORT, no_local_run, xray_client
+from tools.repository import callers_path
 from tools.stage import Stage
 from tools.trace.documents import POLL_SECONDS, read_documents
 from tools.trace.waterfall import draw, is_complete, status
@@ -113,7 +113,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="npm run trace --", description=__doc__)
     parser.add_argument("order_id", type=UUID, help="the order's id")
     add_stage(parser, "ask AWS for an order of this stage, not the local run")
-    parser.add_argument("--svg", type=Path, metavar="FILE", help="also write the picture to a file")
+    parser.add_argument("--svg", type=callers_path, metavar="FILE", help="also write the picture to a file")
     parser.add_argument("--json", action="store_true", help="print X-Ray's documents instead of the picture")
     parser.add_argument(
         "--wait",

@@ -5,24 +5,12 @@ import os
 import pytest
 
 from local.environment import NEEDED, environment, packaging_environment
-
-HOSTILE = {
-    "AWS_PROFILE": "gone",
-    "AWS_RETRY_MODE": "",
-    "AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:9",
-    "LOG_LEVEL": "none",
-    "POWERTOOLS_LOG_LEVEL": "none",
-    "PYTHONSAFEPATH": "1",
-    "PYTHONWARNINGS": "error",
-    "NODE_OPTIONS": "--frozen-intrinsics",
-    "JAVA_TOOL_OPTIONS": "-Xmx1m",
-    "HTTP_PROXY": "http://127.0.0.1:9",
-}
+from tests.builders import HOSTILE_SHELL
 
 
 def test_no_variable_of_the_caller_reaches_the_local_service_but_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     quiet = environment()
-    for name, value in (HOSTILE | {"LC_ALL": "pt_BR.ISO-8859-1"}).items():
+    for name, value in HOSTILE_SHELL.items():
         monkeypatch.setenv(name, value)
 
     assert environment() == quiet
@@ -32,11 +20,11 @@ def test_no_variable_of_the_caller_reaches_the_local_service_but_what_it_needs(m
 
 
 def test_what_packages_has_the_variables_of_the_caller_but_no_way_to_aws(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in HOSTILE.items():
+    for name, value in HOSTILE_SHELL.items():
         monkeypatch.setenv(name, value)
 
     packaging = packaging_environment()
 
     of_aws = {name: value for name, value in environment().items() if name.startswith("AWS_")}
     assert {name: value for name, value in packaging.items() if name.startswith("AWS_")} == of_aws
-    assert packaging["HTTP_PROXY"] == HOSTILE["HTTP_PROXY"]
+    assert packaging["HTTP_PROXY"] == HOSTILE_SHELL["HTTP_PROXY"]

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -13,49 +12,23 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 
+from local.dynamodb import DynamoDBLocal
+from local.lambda_.serverless_offline import OURS
 from local.ports import free_port
 from local.start import PORTS, main
-from tests.builders import VALID
+from tests.builders import HOSTILE_SHELL, VALID
 from tests.e2e.command import run
 from tests.e2e.conftest import ENDED, Service, npm_start
 from tests.waiting import eventually
-from tools.repository import ROOT
+from tools.repository import ROOT, callers_path
 
-SETUP = "local/setup/run.mjs"
 LIMIT_SECONDS = 60
-
-
-def start(folder: Path, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Set up and run a command, in a folder that may be a fresh clone."""
-    return subprocess.run(
-        [str(shutil.which("node")), SETUP, *command],
-        cwd=folder,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        timeout=LIMIT_SECONDS,
-        check=False,
-    )
-
-
-@pytest.fixture
-def clone(tmp_path: Path) -> Path:
-    """What a fresh clone has for its set-up to begin with."""
-    for name in ("package.json", "package-lock.json", "pyproject.toml", "poetry.lock"):
-        shutil.copy(ROOT / name, tmp_path)
-    shutil.copytree(ROOT / "local", tmp_path / "local", ignore=shutil.ignore_patterns("__pycache__"))
-    return tmp_path
-
-
-def executable(path: Path, script: str) -> None:
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(f"#!/bin/sh\n{script}\n")
-    path.chmod(0o755)
 
 
 def test_the_last_thing_it_says_is_a_command_that_creates_an_order(service: Service) -> None:
@@ -118,34 +91,75 @@ def test_a_port_in_use_is_named_before_anything_starts(option: str) -> None:
     assert refused.stderr.endswith(f"`npm start -- {option} PORT`.\n")
 
 
-@pytest.mark.parametrize(("version", "found"), [("3.12", "there is only 3.12"), ("", "there is none")])
-def test_without_python_3_13_it_says_what_to_install(clone: Path, version: str, found: str) -> None:
-    for name in ("python3.13", "python3", "python"):
-        executable(clone / "bin" / name, f"echo {version}")
+def test_a_port_that_needs_root_is_not_said_to_be_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    def bind(*_: object) -> None:
+        raise PermissionError
 
-    refused = start(clone, "true", PATH=str(clone / "bin"))
+    monkeypatch.setattr(socket.socket, "bind", bind)
 
-    assert refused.returncode == 1
-    assert refused.stdout == ""
-    assert refused.stderr.startswith(f"Python 3.13 is needed, {found}: install it ")
-    assert refused.stderr.count("\n") == 1
+    refused = run(main, "--page-port", 80)
+
+    assert refused.stderr == "Port 80 needs root: choose another with `npm start -- --page-port PORT`.\n"
 
 
-def test_an_old_node_is_refused(clone: Path) -> None:
-    old = clone / "old.cjs"
-    old.write_text("Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '18.20.0' } })")
+@pytest.mark.parametrize("folder", ["/dev/null", "/dev/null/orders", "/proc/orders"])
+def test_a_folder_that_cannot_hold_the_orders_is_named(folder: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--database", folder])
 
-    refused = start(clone, "true", NODE_OPTIONS=f"--require {old}")
-
-    assert refused.returncode == 1
-    assert refused.stderr.startswith("Node 20 or newer is needed, this is 18.20.0: install it ")
-    assert refused.stderr.count("\n") == 1
+    assert f"argument --database: {folder} cannot be used: [Errno " in capsys.readouterr().err.splitlines()[-1]
 
 
-def test_without_network_it_says_so_and_nothing_counts_as_done(clone: Path) -> None:
-    refused = start(clone, "true", PIP_INDEX_URL="http://127.0.0.1:9/simple", PIP_FIND_LINKS="")
+def test_a_folder_with_orders_has_one_local_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        in_use = ["--page-port", str(server.getsockname()[1])]
+        first = run(main, "--database", tmp_path, *in_use)
+        with pytest.raises(SystemExit):
+            main(["--database", str(tmp_path), *in_use])
 
-    assert refused.returncode == 1
-    assert refused.stderr.startswith("Could not set up Poetry: its server cannot be reached. Check the network")
-    assert refused.stderr.count("\n") == 1
-    assert not (clone / ".poetry" / ".setup").exists()
+    assert first.stderr.startswith("Port ")
+    assert capsys.readouterr().err.endswith(f"argument --database: another local run uses {tmp_path}\n")
+
+
+@pytest.mark.parametrize("named", ["orders", "~/orders"])
+def test_a_path_is_what_its_caller_means(named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INIT_CWD" if named == "orders" else "HOME", str(tmp_path))
+
+    assert callers_path(named) == tmp_path / "orders"
+
+
+def test_dynamodb_local_finds_a_path_with_an_accent_in_any_locale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", "C")
+    folder = tmp_path / "João's orders"
+    folder.mkdir()
+
+    with DynamoDBLocal(database=folder) as dynamodb:
+        client = boto3.client("dynamodb", endpoint_url=dynamodb.endpoint_url)
+        client.create_table(
+            TableName="orders",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        )
+
+    assert list(folder.iterdir())
+
+
+def test_a_function_starts_whatever_characters_the_path_of_the_clone_has() -> None:
+    path = "/R&D (1)/João's; #/$HOME"
+    call = f"spawn('echo', [{path!r}], {{ shell: true, stdio: 'inherit' }})"
+    script = f"import {{ spawn }} from 'node:child_process'; {call}"
+
+    command = ["node", "--require", OURS, "--input-type=module", "--eval", script]
+    started = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=True)
+
+    assert started.stdout == f"{path}\n"
+
+
+def test_smoke_works_whatever_the_shell_has(service: Service) -> None:
+    ports = ["--port", service.port, "--xray-port", service.xray_port]
+    smoke = ["npm", "run", "--silent", "smoke", "--", *ports]
+
+    subprocess.run(smoke, cwd=ROOT, env=os.environ | HOSTILE_SHELL, timeout=LIMIT_SECONDS, check=True)
