@@ -30,7 +30,7 @@ def status(orders: OrderTable, order: Order) -> Status:
 
 
 def pending(client: "DynamoDBClient", orders: OrderTable) -> int:
-    return client.scan(TableName=orders.name, IndexName="pending-orders", Select="COUNT")["Count"]
+    return client.scan(TableName=orders.name, IndexName="due-orders", Select="COUNT")["Count"]
 
 
 def test_an_order_is_created_then_paid_for_and_processed(

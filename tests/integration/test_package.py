@@ -6,6 +6,7 @@ import marshal
 import sys
 import zipfile
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -17,7 +18,7 @@ from local.dynamodb import DynamoDBLocal
 from local.environment import environment
 from local.ports import free_port
 from shared.order_table import OrderTable
-from tests.builders import VALID, a_batch, a_request, an_order
+from tests.builders import VALID, a_batch, a_request, an_order, an_order_of_age
 from tests.integration.template.compiled import compiled_stage
 from tools.repository import ROOT
 
@@ -131,12 +132,12 @@ def test_a_batch_is_settled_by_the_package_alone(unpacked: Path, variables: dict
 
 
 @runs_here
-def test_a_waiting_order_is_recovered_by_the_package_alone(
+def test_a_due_order_is_recovered_by_the_package_alone(
     unpacked: Path, variables: dict[str, str], orders: OrderTable
 ) -> None:
-    orders.create(an_order())
+    orders.create(an_order_of_age(timedelta(minutes=6)))
 
-    recovered = answer("recover_orders", {}, unpacked, variables | {"RECOVERY_GRACE_SECONDS": "0"})
+    recovered = answer("recover_orders", {}, unpacked, variables)
 
     assert recovered == {"recovered": 1, "deferred": 0, "failed": 0}
 

@@ -12,7 +12,7 @@ import requests
 
 from local.xray import LocalXRay
 from shared.order_table import to_item
-from tests.builders import VALID, an_order
+from tests.builders import VALID, an_order_of_age
 from tests.e2e.command import run
 from tests.e2e.deploy.deployment import (
     NAME,
@@ -50,7 +50,7 @@ CALLS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "delete": ("dynamodb", "delete_item", TABLE | {"Key": KEY}),
     "read many": ("dynamodb", "batch_get_item", {"RequestItems": {TABLE["TableName"]: {"Keys": [KEY]}}}),
     "scan": ("dynamodb", "scan", TABLE),
-    "list the pending": ("dynamodb", "query", TABLE | OF_BUCKET | {"IndexName": "pending-orders"}),
+    "list the due": ("dynamodb", "query", TABLE | OF_BUCKET | {"IndexName": "due-orders"}),
     "delete the table": ("dynamodb", "delete_table", TABLE),
     "list tables": ("dynamodb", "list_tables", {}),
     "list queues": ("sqs", "list_queues", {}),
@@ -62,7 +62,7 @@ ALLOWED = {
     "createOrder": {"add"},
     "getOrder": {"read"},
     "processPayment": set(),  # it settles, which is another action
-    "recoverOrders": {"list the pending", "read many"},
+    "recoverOrders": {"list the due", "read many"},
 }
 
 
@@ -244,9 +244,8 @@ def test_an_order_that_the_stream_did_not_deliver_is_recovered(
     functions = emulator.client("lambda")
     (mapping,) = functions.list_event_source_mappings()["EventSourceMappings"]
     functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
-    order = an_order()
-    overdue = order.model_copy(update={"created_at": order.created_at - timedelta(minutes=10)})
-    emulator.client("dynamodb").put_item(**TABLE, Item=to_item(overdue))
+    order = an_order_of_age(timedelta(minutes=10))
+    emulator.client("dynamodb").put_item(**TABLE, Item=to_item(order))
 
     printed = npm_run(emulator, "recover", "--stage", "dev")
 

@@ -9,9 +9,8 @@ from typing import Any
 
 from tests.integration.template.compiled import Compiled
 
-# "Actions, resources, and condition keys for AWS X-Ray" and "for Amazon DynamoDB", Service Authorization Reference:
-# these take no resource.
-WITHOUT_RESOURCES = {"dynamodb:DescribeEndpoints", "xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+# These take no resource (https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html).
+WITHOUT_RESOURCES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
 
 # W3005: serverless-iam-roles-per-function writes a DependsOn that is implied already.
 ACCEPTED = ["W3005"]

@@ -14,7 +14,7 @@ import pytest
 from local.environment import environment
 from local.serverless_yml import SERVERLESS
 from shared.observability import Metric
-from shared.retry_schedule import RetrySchedule
+from shared.retry_schedule import LONGEST_RETRY, RetrySchedule
 from tests.builders import an_order
 from tests.integration.template.compiled import Compiled
 from tools.repository import ROOT
@@ -31,13 +31,13 @@ def widgets(compiled: Compiled) -> list[dict[str, Any]]:
     return [widget["properties"] for widget in json.loads(dashboard["DashboardBody"]["Fn::Sub"])["widgets"]]
 
 
-def test_there_are_four_alarms_and_each_tells_the_operator_what_it_means(
+def test_there_are_five_alarms_and_each_tells_the_operator_what_it_means(
     compiled: Compiled, alarms: list[dict[str, Any]]
 ) -> None:
     (topic,) = compiled.resources("AWS::SNS::Topic")
 
     names = {alarm["AlarmName"].removeprefix(f"order-processor-{compiled.stage}-") for alarm in alarms}
-    assert names == {"failure-queue", "pending-orders", "iterator-age", "api-5xx"}
+    assert names == {"failure-queue", "overdue-payments", "failing-payments", "iterator-age", "api-5xx"}
     for alarm in alarms:
         assert alarm["AlarmActions"] == [{"Ref": topic}]
         assert "docs/runbook.md" in alarm["AlarmDescription"]
@@ -51,7 +51,7 @@ def test_the_runbook_has_a_section_for_each_alarm(compiled: Compiled, alarms: li
 
 def test_silence_raises_only_the_alarm_whose_metric_is_reported_every_minute(alarms: list[dict[str, Any]]) -> None:
     for alarm in alarms:
-        reports_always = alarm["MetricName"] == "OldestPendingOrder"
+        reports_always = alarm["MetricName"] == Metric.MOST_OVERDUE_PAYMENT
         assert alarm["TreatMissingData"] == ("missing" if reports_always else "notBreaching")
         assert ("InsufficientDataActions" in alarm) is reports_always
 
@@ -64,22 +64,35 @@ def test_there_is_an_alarm_on_each_way_in_which_an_order_can_be_stuck(
     assert watched["ApproximateNumberOfMessagesVisible"] == [{"Fn::GetAtt": ["FailureQueue", "QueueName"]}]
     assert watched["IteratorAge"] == [{"Ref": "ProcessPaymentLambdaFunction"}]
     assert watched["5XXError"] == [api_name(compiled), compiled.stage]
-    assert watched["OldestPendingOrder"] == ["order-processor"]
+    assert watched[Metric.MOST_OVERDUE_PAYMENT] == watched[Metric.PAYMENTS_DEFERRED] == ["order-processor"]
 
 
-def test_the_alarm_of_pending_orders_takes_five_failures_in_a_row(
-    alarms: list[dict[str, Any]],
-) -> None:
-    (threshold,) = (alarm["Threshold"] for alarm in alarms if alarm["MetricName"] == "OldestPendingOrder")
-    order = an_order()
-    failed = [order.model_copy(update={"attempts": attempts}) for attempts in range(5)]
-    waits = [
-        RetrySchedule(timedelta(days=3)).next_attempt_at(each, order.created_at) - order.created_at for each in failed
-    ]
+def test_a_payment_is_overdue_after_several_runs_of_recovery(compiled: Compiled, alarms: list[dict[str, Any]]) -> None:
+    (rule,) = compiled.properties("AWS::Events::Rule").values()
+    longest_run = compiled.properties("AWS::Lambda::Function")["RecoverOrdersLambdaFunction"]["Timeout"]
+    alarm = alarm_on(Metric.MOST_OVERDUE_PAYMENT, alarms)
 
+    assert rule["ScheduleExpression"] == "rate(1 minute)"
+    assert alarm["Threshold"] > 5 * longest_run
+    assert alarm["Period"] == 5 * 60  # so one run that is missed does not mean that there is no data
+
+
+def test_the_alarm_of_failing_payments_takes_15_minutes_of_failures(alarms: list[dict[str, Any]]) -> None:
+    failures = int(alarm_on(Metric.PAYMENTS_DEFERRED, alarms)["Threshold"]) + 1
+    order, schedule = an_order(), RetrySchedule(timedelta(days=3))
+    failed = [order.model_copy(update={"attempts": attempts}) for attempts in range(failures - 1)]
+    waits = [schedule.next_attempt_at(each, order.created_at) - order.created_at for each in failed]
+
+    assert sum(waits[:-1], timedelta()) < timedelta(minutes=15) <= sum(waits, timedelta())
+
+
+def test_the_alarm_of_failing_payments_lasts_until_the_next_attempt(alarms: list[dict[str, Any]]) -> None:
+    alarm = alarm_on(Metric.PAYMENTS_DEFERRED, alarms)
     minute = timedelta(minutes=1)  # until RecoverOrders runs after a payment is due
-    assert sum((wait + minute for wait in waits[:4]), timedelta()) < timedelta(seconds=threshold)
-    assert sum(waits, timedelta()) > timedelta(seconds=threshold)
+
+    # Of two periods in a row, one has an attempt in it.
+    assert LONGEST_RETRY + 2 * minute < timedelta(seconds=2 * alarm["Period"])
+    assert (alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (2, 1)
 
 
 def test_metrics_of_ours_are_ones_that_the_code_emits(
@@ -145,6 +158,11 @@ def test_git_ignores_the_address() -> None:
     )
 
     assert ignored.stdout == b".env\n"
+
+
+def alarm_on(metric: Metric, alarms: list[dict[str, Any]]) -> dict[str, Any]:
+    (alarm,) = (alarm for alarm in alarms if alarm["MetricName"] == metric)
+    return alarm
 
 
 def api_name(compiled: Compiled) -> str:

@@ -23,7 +23,7 @@ EVENTS: dict[ModuleType, dict[str, Any]] = {
 
 @pytest.fixture(autouse=True)
 def _orders(table: Table, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001  # of ProcessPayment
-    monkeypatch.setattr(recover_orders, "orders", MagicMock(oldest_pending=lambda: None))
+    monkeypatch.setattr(recover_orders, "orders", MagicMock(due=lambda *_: iter(())))
 
 
 @pytest.mark.parametrize("function", EVENTS, ids=lambda function: function.__name__)
