@@ -38,7 +38,7 @@ def _backfill(stage: Stage) -> None:
 
 def backfill(client: "DynamoDBClient", table_name: str) -> int:
     """Make the PENDING orders without `due_at` due now, show how far it is, and return how many there were."""
-    names, values = {"#status": "status"}, {":pending": {"S": Status.PENDING}}
+    names, values = {"#status": "status"}, {":pending": {"S": Status.PENDING.value}}
     due_at = {":due_at": {"S": to_timestamp(clock.now())}}
     read = changed = 0
     pages = client.get_paginator("scan").paginate(

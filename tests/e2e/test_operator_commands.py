@@ -44,7 +44,11 @@ def test_the_trace_holds_the_work_of_both_functions(order_id: str, parts: list[d
     assert named["dynamodb"]["aws"]["operation"] == "PutItem"
     assert named["dynamodb"]["aws"]["table_name"] == ORDERS_TABLE
     assert named["## lambda_handler"]["annotations"]["order_id"] == order_id
-    assert named["order-processor-dev-payment"]["annotations"] == {"order_id": order_id, "status": "PROCESSED"}
+    assert named["order-processor-dev-payment"]["annotations"] == {
+        "order_id": order_id,
+        "status": "PROCESSED",
+        "attempts": 0,
+    }
 
 
 def test_the_payment_takes_the_configured_delay(parts: list[dict[str, Any]]) -> None:

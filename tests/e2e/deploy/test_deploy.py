@@ -163,7 +163,9 @@ def test_a_trace_is_looked_for_in_the_region_that_is_given() -> None:
     elsewhere = run(trace.main, UNKNOWN, "--stage", "dev", "--region", "eu-west-1")
 
     assert here.stderr == f"There is no order {UNKNOWN} in stage dev.\n"
-    assert "ResourceNotFoundException" in elsewhere.stderr
+    assert elsewhere.stderr == (
+        "Stage dev is not deployed in eu-west-1: there is no stack order-processor-dev with an API.\n"
+    )
 
 
 def test_a_deployed_order_is_processed(emulator: Emulator, client: requests.Session, orders_url: str) -> None:

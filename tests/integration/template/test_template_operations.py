@@ -7,6 +7,7 @@ import subprocess
 from datetime import timedelta
 from itertools import chain
 from pathlib import Path
+from textwrap import dedent, indent
 from typing import Any
 
 import pytest
@@ -14,9 +15,11 @@ import pytest
 from local.environment import environment
 from local.serverless_yml import SERVERLESS
 from shared.observability import Metric
+from shared.order_table import BUCKETS
 from shared.retry_schedule import LONGEST_RETRY, RetrySchedule
 from tests.builders import an_order
 from tests.integration.template.compiled import Compiled
+from tests.markdown import blocks
 from tools.repository import ROOT
 
 
@@ -133,23 +136,45 @@ def test_the_budget_counts_what_credits_pay_for(compiled: Compiled) -> None:
     assert budget["Budget"]["BudgetLimit"] == {"Amount": 5, "Unit": "USD"}
 
 
-@pytest.mark.parametrize(
-    ("options", "address"),
-    [([], "file@example.com"), (["--param", "alert_email=option@example.com"], "option@example.com")],
-)
-def test_the_address_comes_from_dotenv_or_from_the_command_line(
-    options: list[str], address: str, tmp_path: Path
-) -> None:
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A folder with a serverless.yml of its own."""
     for name in ("serverless.yml", "package.json"):
         shutil.copy(ROOT / name, tmp_path)
     for name in ("resources", "node_modules"):
         (tmp_path / name).symlink_to(ROOT / name)
-    (tmp_path / ".env").write_text((ROOT / ".env.example").read_text().replace("you@", "file@"))
+    return tmp_path
 
+
+def sls_print(folder: Path, *options: str) -> dict[str, Any]:
     command = [SERVERLESS, "print", "--format", "json", *options]
-    printed = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True)
+    printed = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=True)
+    service: dict[str, Any] = json.loads(printed.stdout)
+    return service
 
-    assert json.loads(printed.stdout)["resources"]["Parameters"]["AlertEmail"]["Default"] == address
+
+@pytest.mark.parametrize(
+    ("options", "address"),
+    [([], "file@example.com"), (["--param", "alert_email=option@example.com"], "option@example.com")],
+)
+def test_the_address_comes_from_dotenv_or_from_the_command_line(options: list[str], address: str, clone: Path) -> None:
+    (clone / ".env").write_text((ROOT / ".env.example").read_text().replace("you@", "file@"))
+
+    assert sls_print(clone, *options)["resources"]["Parameters"]["AlertEmail"]["Default"] == address
+
+
+def test_the_runbooks_events_share_the_index_among_several_runs(clone: Path) -> None:
+    (events,) = blocks(ROOT / "docs" / "runbook.md", "yaml")
+    settings = (clone / "serverless.yml").read_text()
+    event = "      - schedule: rate(1 minute)\n"
+    assert event in settings
+    (clone / "serverless.yml").write_text(settings.replace(event, indent(dedent(events), "      ") + "\n"))
+
+    printed = sls_print(clone)
+
+    schedules = [event["schedule"] for event in printed["functions"]["recoverOrders"]["events"]]
+    assert {schedule["rate"][0] for schedule in schedules} == {"rate(1 minute)"}
+    assert "".join(schedule["input"]["buckets"] for schedule in schedules) == BUCKETS
 
 
 def test_git_ignores_the_address() -> None:

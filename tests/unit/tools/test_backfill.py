@@ -39,9 +39,12 @@ TEMPLATE = {
 @pytest.fixture
 def client() -> Iterator["DynamoDBClient"]:
     """The table of stage `prod`, as its stack names it."""
+    stack = "order-processor-prod"
     with mock_aws():
-        boto3.client("cloudformation").create_stack(StackName="order-processor-prod", TemplateBody=json.dumps(TEMPLATE))
+        cloudformation = boto3.client("cloudformation")
+        cloudformation.create_stack(StackName=stack, TemplateBody=json.dumps(TEMPLATE))
         yield boto3.client("dynamodb")
+        cloudformation.delete_stack(StackName=stack)  # moto's memory may be that of the whole session
 
 
 def put(client: "DynamoDBClient", order: Order, *, without_due_at: bool = False) -> UUID:
