@@ -23,7 +23,7 @@ from tools.repository import ROOT
 from tools.trace.documents import read_documents
 
 NAME = "order-processor-dev"
-PARAMETERS = ["--param", THIS_MACHINE, "--param", "access_logs=true"]
+PARAMETERS = ["--param", THIS_MACHINE, "--param", "access_logs=true", "--param", "trace_all_orders=false"]
 COMMAND_SECONDS, SEGMENT_SECONDS = 300, 0.5
 POLL_SECONDS = 0.25  # the API key allows 6 requests a second
 
