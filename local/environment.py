@@ -4,7 +4,7 @@ import os
 
 from tools.local_run import XRAY_PORT
 
-PAGE_PORT, LAMBDA_PORT, DYNAMODB_PORT = 3001, 3002, 8000
+LAMBDA_PORT, DYNAMODB_PORT = 3002, 8000
 
 # All that the local service needs of the caller's environment. Any other variable could change what AWS's SDKs,
 # Powertools, Python, Node or Java do.

@@ -10,9 +10,9 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from local.child_process import LocalRunFailed
-from local.environment import DYNAMODB_PORT, LAMBDA_PORT, PAGE_PORT, environment
+from local.environment import DYNAMODB_PORT, LAMBDA_PORT, environment
 from local.ports import is_free
-from tools.local_run import API_PORT, XRAY_PORT
+from tools.local_run import API_PORT, PAGE_PORT, XRAY_PORT
 from tools.repository import callers_path
 
 HIGHEST_PORT = 65_535

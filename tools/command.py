@@ -2,7 +2,8 @@
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
@@ -29,3 +30,19 @@ def run(command: Callable[[], None]) -> int:
         return 0
     print(message, file=sys.stderr)
     return 1
+
+
+@contextmanager
+def permissions(service: str) -> Iterator[None]:
+    """Name the permission that a call of the service lacks.
+
+    Raises
+    ------
+    CommandFailed
+    """
+    try:
+        yield
+    except ClientError as error:
+        if "AccessDenied" not in error.response["Error"]["Code"]:
+            raise
+        raise CommandFailed(f"Your AWS credentials lack the permission {service}:{error.operation_name}.") from None

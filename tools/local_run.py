@@ -11,7 +11,7 @@ from tools.command import CommandFailed
 if TYPE_CHECKING:
     from mypy_boto3_xray import XRayClient
 
-API_PORT, XRAY_PORT = 3000, 2000
+API_PORT, PAGE_PORT, XRAY_PORT = 3000, 3001, 2000
 
 
 def no_local_run(port: int) -> CommandFailed:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 import requests
@@ -16,11 +16,8 @@ from rich.console import Console
 from tools.command import CommandFailed, add_stage, run
 from tools.local_run import API_PORT, XRAY_PORT, no_local_run, xray_client
 from tools.stage import Stage
-from tools.trace.documents import POLL_SECONDS, read_documents
 from tools.trace.waterfall import is_complete
-
-if TYPE_CHECKING:
-    from mypy_boto3_xray import XRayClient
+from tools.trace.xray import POLL_SECONDS, Traces
 
 ORDER = {"customer_id": "smoke-test", "items": [{"sku": "SMOKE-1", "quantity": 1, "unit_price": "1.00"}]}
 REQUEST_SECONDS = 30
@@ -29,11 +26,11 @@ LONGEST_DETAIL = 300
 
 @dataclass(frozen=True)
 class Target:
-    """What is checked: the address of the orders, the headers that it asks for, and X-Ray's API."""
+    """What is checked: the address of the orders, the headers that it asks for, and its traces."""
 
     orders_url: str
     headers: dict[str, str]
-    xray: "XRayClient"
+    traces: Traces
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -71,8 +68,9 @@ def _check(console: Console, session: requests.Session, target: Target, wait: fl
         _expect(order["status"] == "PROCESSED", f"after {wait:.0f} s the order is {order['status']}")
     with _step(console, "Its trace is complete"):
         trace_id, order_id = str(order.get("trace_id")), order["order_id"]
-        documents = _wait(lambda: read_documents(target.xray, trace_id), lambda it: is_complete(it, order_id), wait)
-        _expect(is_complete(documents, order_id), f"after {wait:.0f} s X-Ray has {len(documents)} parts of {trace_id}")
+        documents = _wait(lambda: target.traces.read(trace_id), lambda it: is_complete(it, order_id), wait)
+        found = f"{target.traces.source} has {len(documents)} parts of {trace_id}"
+        _expect(is_complete(documents, order_id), f"after {wait:.0f} s {found}")
 
 
 @contextmanager
@@ -114,7 +112,7 @@ def _expect(condition: object, reason: str) -> None:
 def _deployed(options: argparse.Namespace) -> Target:
     stage = Stage.of(options.stage, options.region)
     url = options.url or stage.api_url()
-    return Target(f"{url}/orders", {"x-api-key": stage.api_key()}, stage.session.client("xray"))
+    return Target(f"{url}/orders", {"x-api-key": stage.api_key()}, Traces(stage.session.client("xray")))
 
 
 def _local(options: argparse.Namespace) -> Target:
@@ -123,7 +121,7 @@ def _local(options: argparse.Namespace) -> Target:
         requests.get(url, timeout=REQUEST_SECONDS)
     except requests.ConnectionError:
         raise no_local_run(options.port) from None
-    return Target(url, {}, xray_client(f"http://127.0.0.1:{options.xray_port}"))
+    return Target(url, {}, Traces(xray_client(f"http://127.0.0.1:{options.xray_port}"), is_local=True))
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:

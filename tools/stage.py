@@ -11,6 +11,7 @@ from tools.command import CommandFailed
 
 # As serverless.yml has them.
 SERVICE, REGION = "order-processor", "us-east-1"
+LOG_DAYS = {"dev": 14, "prod": 90}
 # The names that osls and resources/orders-table.yml give them in the stack.
 URL_OUTPUT, KEY_RESOURCE, TABLE_RESOURCE = "ServiceEndpoint", "ApiGatewayApiKey1", "OrdersTable"
 
@@ -30,7 +31,7 @@ class Stage:
     def api_url(self) -> str:
         """Return the address that clients call."""
         with self._or_not_deployed():
-            (stack,) = self.session.client("cloudformation").describe_stacks(StackName=self._stack)["Stacks"]
+            (stack,) = self.session.client("cloudformation").describe_stacks(StackName=self.stack)["Stacks"]
         outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
         return str(outputs[URL_OUTPUT])
 
@@ -44,13 +45,19 @@ class Stage:
         return self._resource(TABLE_RESOURCE)
 
     @property
-    def _stack(self) -> str:
+    def stack(self) -> str:
+        """Return the name of its stack, which is also how the names of its functions and of its table begin."""
         return f"{SERVICE}-{self.name}"
+
+    @property
+    def log_days(self) -> int:
+        """Return how long its logs are kept."""
+        return LOG_DAYS[self.name]
 
     def _resource(self, logical_id: str) -> str:
         client = self.session.client("cloudformation")
         with self._or_not_deployed():
-            found = client.describe_stack_resource(StackName=self._stack, LogicalResourceId=logical_id)
+            found = client.describe_stack_resource(StackName=self.stack, LogicalResourceId=logical_id)
         return str(found["StackResourceDetail"]["PhysicalResourceId"])
 
     @contextmanager
@@ -61,5 +68,5 @@ class Stage:
             if error.response["Error"]["Code"] != "ValidationError":
                 raise
             region = self.session.region_name
-            reason = f"Stage {self.name} is not deployed in {region}: there is no stack {self._stack} with an API."
+            reason = f"Stage {self.name} is not deployed in {region}: there is no stack {self.stack} with an API."
             raise CommandFailed(reason) from None

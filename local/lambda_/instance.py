@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
+from shared.tracing import TraceHeader
+
 if TYPE_CHECKING:
     from local.lambda_.runtime import Runtime
 
@@ -62,7 +64,7 @@ def _invoke(runtime: "Runtime", invocation: Mapping[str, Any]) -> dict[str, Any]
     context = InvocationContext(name, memory_size, timeout, invocation["context"]["awsRequestId"])
     faulthandler.dump_traceback_later(timeout, exit=True)
     try:
-        with trace(name):
+        with trace(name, _requested_trace(invocation["event"])):
             return runtime.handler(invocation["event"], context) or {}
     except Exception as error:  # noqa: BLE001  # Lambda answers every error of a function so
         traceback.print_exc()
@@ -73,6 +75,12 @@ def _invoke(runtime: "Runtime", invocation: Mapping[str, Any]) -> dict[str, Any]
 
 def _error(error: Exception) -> dict[str, Any]:
     return {"errorType": type(error).__name__, "errorMessage": str(error)}
+
+
+def _requested_trace(event: Any) -> str:  # noqa: ANN401  # whatever the function was sent
+    """Return the header of a request that names the trace to continue."""
+    headers = event.get("headers") if isinstance(event, dict) else None
+    return next((str(value) for name, value in (headers or {}).items() if name.lower() == "x-amzn-trace-id"), "")
 
 
 @contextmanager
@@ -97,11 +105,16 @@ def _take(place: int) -> bool:
 
 
 @contextmanager
-def trace(name: str) -> Iterator[None]:
-    """Start a trace, and send the function's segment to the X-Ray daemon: API Gateway and Lambda do this in AWS."""
-    trace_id, segment_id = f"1-{int(time.time()):08x}-{os.urandom(12).hex()}", os.urandom(8).hex()
+def trace(name: str, requested: str = "") -> Iterator[None]:
+    """Start a trace, and send the function's segment to the X-Ray daemon: API Gateway and Lambda do this in AWS.
+
+    `requested` is the header X-Amzn-Trace-Id: it may name the trace, and may say that it is not sampled.
+    """
+    header, is_sampled = TraceHeader.parse(requested), "Sampled=0" not in requested
+    trace_id = header.trace_id if header else f"1-{int(time.time()):08x}-{os.urandom(12).hex()}"
+    segment_id = os.urandom(8).hex()
     segment: dict[str, Any] = {"name": name, "id": segment_id, "trace_id": trace_id, "origin": "AWS::Lambda::Function"}
-    os.environ[HEADER_VARIABLE] = f"Root={trace_id};Parent={segment_id};Sampled=1"
+    os.environ[HEADER_VARIABLE] = f"Root={trace_id};Parent={segment_id};Sampled={int(is_sampled)}"
     start_time = time.time()
     try:
         yield
@@ -109,7 +122,11 @@ def trace(name: str) -> Iterator[None]:
         segment["fault"] = True
         raise
     finally:
-        document = json.dumps({**segment, "start_time": start_time, "end_time": time.time()})
-        host, _, port = os.environ["AWS_XRAY_DAEMON_ADDRESS"].partition(":")
-        with socket.socket(type=socket.SOCK_DGRAM) as daemon:
-            daemon.sendto(f'{{"format": "json", "version": 1}}\n{document}'.encode(), (host, int(port)))
+        if is_sampled:
+            _send({**segment, "start_time": start_time, "end_time": time.time()})
+
+
+def _send(segment: Mapping[str, Any]) -> None:
+    host, _, port = os.environ["AWS_XRAY_DAEMON_ADDRESS"].partition(":")
+    with socket.socket(type=socket.SOCK_DGRAM) as daemon:
+        daemon.sendto(f'{{"format": "json", "version": 1}}\n{json.dumps(segment)}'.encode(), (host, int(port)))

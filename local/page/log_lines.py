@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from typing import Any
 
 # Fields that are shown at their own place, or not at all.
 NOT_DETAILS = {
@@ -70,3 +71,7 @@ class FunctionLogs:
                 self.accepted[found[1]] = time.monotonic()
             if len(self.lines) > REMEMBERED_ORDERS:
                 del self.lines[next(iter(self.lines))]
+
+    def of(self, order_id: str) -> list[dict[str, Any]]:
+        """Return the log lines of an order."""
+        return [json.loads(line) for line in self.lines.get(order_id, [])]

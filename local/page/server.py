@@ -84,6 +84,7 @@ class OrderPage:
         application.after_request(lambda response: response.headers.update(HEADERS) or response)
         application.add_url_rule("/", "page", lambda: application.send_static_file("index.html"))
         application.add_url_rule("/openapi.json", "schema", lambda: send_file(ROOT / "openapi.json"))
+        application.add_url_rule("/orders/<order_id>/logs", "logs", self.logs.of)
         application.add_url_rule("/events", "events", self._events)
         application.add_url_rule("/actions/<name>", "actions", self._act, methods=["POST"])
         return application

@@ -6,7 +6,6 @@ import { constants, homedir } from "node:os";
 import { delimiter, join } from "node:path";
 import { doSteps, isAlive, ROOT, SetupFailed } from "./steps.mjs";
 
-const NODE = 20;
 const PYTHON = "3.13";
 const POETRY = [
   "poetry==2.5.1",
@@ -96,10 +95,14 @@ function outputOf(command, ...args) {
   return spawnSync(command, args, { cwd: ROOT, env: inherited, encoding: "utf8" }).stdout ?? "";
 }
 
+/** Accept what package.json's `engines` accepts: `^20.19.0` is this minor version or a later one, `>=24` any from 24 on. */
 function checkNode() {
-  if (Number(process.versions.node.split(".")[0]) >= NODE) return;
+  const { engines } = JSON.parse(readFileSync(inRoot("package.json"), "utf8"));
+  const [major, minor] = process.versions.node.split(".").map(Number);
+  const ranges = engines.node.split(" || ").map((range) => [range[0], ...range.match(/\d+/g).map(Number)]);
+  if (ranges.some(([sign, from, least = 0]) => (sign === ">" ? major >= from : major === from && minor >= least))) return;
   throw new SetupFailed(
-    `Node ${NODE} or newer is needed, this is ${process.versions.node}: install it (nodejs.org, Homebrew or nvm).`,
+    `Node ${engines.node} is needed, this is ${process.versions.node}: install one (nodejs.org, Homebrew or nvm).`,
   );
 }
 

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import requests
 
 from local.ports import free_port
 from tests.builders import VALID
@@ -19,7 +20,8 @@ from tools.trace import __main__ as trace
 
 
 def trace_of(service: Service, order_id: object, *options: object) -> Ended:
-    return run(trace.main, order_id, "--port", service.port, "--xray-port", service.xray_port, *options)
+    ports = ("--port", service.port, "--xray-port", service.xray_port, "--page-port", service.page_port)
+    return run(trace.main, order_id, *ports, *options)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +70,7 @@ def test_the_waterfall_is_drawn_and_written(service: Service, order_id: str, tmp
     drawn = trace_of(service, order_id, "--svg", picture)
 
     assert drawn.code == 0, drawn.stderr
-    assert drawn.stdout.startswith(f"Order {order_id} · PROCESSED")
+    assert drawn.stdout.startswith(f"From X-Ray.\nOrder {order_id} · PROCESSED")
     assert "payment provider" in drawn.stdout
     assert "end to end" in drawn.stdout
     assert picture.read_text().startswith("<svg")
@@ -84,6 +86,31 @@ def test_a_payment_that_failed_is_drawn_as_far_as_it_came(service: Service) -> N
     assert drawn.code == 0, drawn.stderr
     assert "Not complete after 1 s: the order is PENDING." in drawn.stderr
     assert "payment provider" in drawn.stdout
+
+
+def test_an_order_that_is_not_sampled_is_drawn_from_the_log(service: Service) -> None:
+    headers = {"X-Amzn-Trace-Id": "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0"}
+    created = requests.post(service.orders_url, json=VALID, headers=headers, timeout=60).json()
+    service.settled(created["order_id"])
+
+    drawn = trace_of(service, created["order_id"])
+
+    assert drawn.code == 0, drawn.stderr
+    assert drawn.stdout.startswith("From the logs: X-Ray has no part of this trace.\n")
+    assert all(part in drawn.stdout for part in ("createOrder POST", "stream wait", "payment provider", "PROCESSED"))
+    assert created["trace_id"] == "1-5759e988-bd862e3fe1be46a994272793"
+
+
+def test_without_the_order_page_the_log_cannot_be_read(service: Service) -> None:
+    order_id, port = service.create(total="503.00"), free_port()
+    eventually(lambda: "attempts" in service.order(order_id))
+
+    drawn = trace_of(service, order_id, "--wait", "0", "--page-port", port)
+
+    assert drawn.stdout.splitlines()[:2] == [
+        "From X-Ray.",
+        f"No order page answers on port {port}: name it with --page-port.",
+    ]
 
 
 def test_the_trace_of_an_unknown_order_is_one_line(service: Service) -> None:

@@ -142,6 +142,22 @@ def test_a_function_has_its_environment_its_timeout_and_a_trace(
     eventually(lambda: "a line" in lines)
 
 
+def test_a_request_names_its_trace_and_decides_whether_it_is_sampled(
+    instance: Callable[[str], Ask], daemon: socket.socket
+) -> None:
+    ask, root = instance("show"), "Root=1-5759e988-bd862e3fe1be46a994272793"
+
+    sampled = ask({"headers": {"x-amzn-trace-id": root}})["header"]
+    unsampled = ask({"headers": {"X-Amzn-Trace-Id": f"{root};Sampled=0"}})["header"]
+
+    assert (sampled.split(";")[0], sampled.split(";")[2]) == (root, "Sampled=1")
+    assert (unsampled.split(";")[0], unsampled.split(";")[2]) == (root, "Sampled=0")
+    assert json.loads(daemon.recv(65_535).decode().partition("\n")[2])["id"] in sampled
+    daemon.settimeout(0)
+    with pytest.raises(BlockingIOError):
+        daemon.recv(1)
+
+
 def test_an_instance_keeps_its_process_and_traces_each_invocation(instance: Callable[[str], Ask]) -> None:
     ask = instance("show")
 

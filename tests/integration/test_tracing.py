@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
+from io import StringIO
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
@@ -12,17 +14,20 @@ from aws_xray_sdk import global_sdk_config
 from aws_xray_sdk.core import patch, xray_recorder
 from aws_xray_sdk.core.lambda_launcher import LambdaContext
 
-from functions import create_order, process_payment
+from functions import create_order, process_payment, recover_orders
 from local.lambda_.instance import trace
 from local.xray import LocalXRay
-from shared.observability import tracer
+from shared import clock
+from shared.observability import logger, tracer
 from shared.order import Order
 from shared.order_table import OrderTable
 from shared.tracing import HEADER_VARIABLE
 from tests.builders import VALID, Context, FakeProvider, a_batch, a_request
 from tests.waiting import eventually
 from tests.xray_documents import all_of, validated
-from tools.trace.waterfall import is_complete
+from tools.trace.order_trace import OrderTrace, order_trace
+from tools.trace.rows import rows
+from tools.trace.waterfall import is_complete, status
 
 if TYPE_CHECKING:
     from mypy_boto3_xray import XRayClient
@@ -35,7 +40,8 @@ def xray(monkeypatch: pytest.MonkeyPatch) -> Iterator["XRayClient"]:
     """A local X-Ray, to which the functions send their traces as they do in Lambda."""
     with LocalXRay() as running:
         client = boto3.client("xray", endpoint_url=running.endpoint_url)
-        monkeypatch.setattr(process_payment, "xray", client)
+        for function in (process_payment, recover_orders):
+            monkeypatch.setattr(function, "xray", client)
         monkeypatch.setattr(tracer, "disabled", False)
         global_sdk_config.set_sdk_enabled(True)
         # In Lambda the SDK sets the first two by itself.
@@ -47,8 +53,16 @@ def xray(monkeypatch: pytest.MonkeyPatch) -> Iterator["XRayClient"]:
         global_sdk_config.set_sdk_enabled(False)
 
 
-def create(orders: OrderTable) -> Order:
-    with trace("order-processor-test"):
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> StringIO:
+    """What the functions log."""
+    stream = StringIO()
+    monkeypatch.setattr(logger.registered_handler, "stream", stream)
+    return stream
+
+
+def create(orders: OrderTable, requested: str = "") -> Order:
+    with trace("order-processor-test", requested):
         answer = create_order.lambda_handler(a_request("POST", "/orders", VALID), Context())
     with trace("test"):  # to read it belongs to no order's trace
         return orders.get(json.loads(answer["body"])["order_id"])
@@ -58,6 +72,21 @@ def pay(orders: list[Order]) -> PartialItemFailureResponse:
     with trace("order-processor-test"):
         response: PartialItemFailureResponse = process_payment.lambda_handler(a_batch(orders), Context())
     return response
+
+
+def pay_later(monkeypatch: pytest.MonkeyPatch, later: timedelta) -> None:
+    """Run RecoverOrders when that much time has passed."""
+    now = clock.now() + later
+    monkeypatch.setattr(clock, "now", lambda: now)
+    with trace("order-processor-test"):
+        assert recover_orders.lambda_handler({}, Context())["failed"] == 0
+
+
+def whole_trace(xray: "XRayClient", log: StringIO, order: Order) -> OrderTrace:
+    """What `npm run trace` draws of an order."""
+    lines = [line for line in map(json.loads, log.getvalue().splitlines()) if "_aws" not in line]
+    lines = [line for line in lines if line.get("order_id") == str(order.order_id)]
+    return order_trace(traces_of(xray, [order])[str(order.order_id)], lines, "order-processor-test")
 
 
 def traces_of(xray: "XRayClient", orders: list[Order]) -> dict[str, list[dict[str, Any]]]:
@@ -113,3 +142,61 @@ def test_a_redelivery_adds_an_attempt_to_the_trace(
     ]
     assert sorted(attempt["annotations"]["status"] for attempt in attempts) == ["PENDING", "PROCESSED"]
     assert len({attempt["parent_id"] for attempt in attempts}) == 1
+
+
+def test_an_order_that_is_not_sampled_is_drawn_from_the_log(
+    xray: "XRayClient", orders: OrderTable, log: StringIO
+) -> None:
+    order = create(orders, "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0")
+    pay([order])
+
+    found = whole_trace(xray, log, order)
+
+    assert found.sources("X-Ray") == "From the logs: X-Ray has no part of this trace."
+    assert is_complete(found.documents, str(order.order_id))
+    assert [(row.depth, row.name) for row in rows(found.documents)] == [
+        (0, "order-processor-test POST"),
+        (1, "order-processor-test-payment"),
+        (2, "stream wait"),
+        (2, "payment provider"),
+        (2, "DynamoDB BatchExecuteStatement order-processor-test-orders"),
+    ]
+    for document in found.documents:
+        validated(json.dumps(document))
+
+
+def test_an_order_that_failed_four_times_is_drawn_with_all_attempts(
+    xray: "XRayClient", orders: OrderTable, provider: FakeProvider, log: StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = create(orders)
+    provider.unavailable = {order.order_id}
+    pay([order])
+    for minutes in (1, 2, 3):
+        pay_later(monkeypatch, timedelta(minutes=minutes))
+    provider.unavailable.clear()
+    pay_later(monkeypatch, timedelta(minutes=5))
+    of_both = "From X-Ray, but 2 of 5 attempts from the logs."
+    eventually(lambda: whole_trace(xray, log, order).sources("X-Ray") == of_both)
+
+    found = whole_trace(xray, log, order)
+
+    assert is_complete(found.documents, str(order.order_id))
+    assert status(found.documents, str(order.order_id)) == "PROCESSED"
+    assert [row.style for row in rows(found.documents) if row.name == "payment provider"] == ["red"] * 4 + ["green"]
+
+
+def test_an_order_that_was_declined_after_its_deadline_is_drawn_to_its_end(
+    xray: "XRayClient", orders: OrderTable, provider: FakeProvider, log: StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = create(orders, "Sampled=0")
+    provider.unavailable = {order.order_id}
+    pay([order])
+    provider.unavailable.clear()
+    pay_later(monkeypatch, timedelta(days=3, minutes=31))
+
+    found = whole_trace(xray, log, order)
+
+    assert is_complete(found.documents, str(order.order_id))
+    assert status(found.documents, str(order.order_id)) == "DECLINED"
+    assert [row.style for row in rows(found.documents) if row.name == "payment provider"] == ["red", "yellow"]
+    assert provider.charges == provider.charges[:1]

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-STREAM_WAIT = "stream wait"
+from shared.tracing import STREAM_WAIT
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def rows(documents: Sequence[dict[str, Any]]) -> list[Row]:
     that sends none, are left out: they repeat the subsegment of the caller.
     """
     children: dict[str | None, list[dict[str, Any]]] = {}
-    ids = {document["id"] for document in documents for document in _with_subsegments(document)}
+    ids = {part["id"] for document in documents for part in all_parts(document)}
     for document in documents:
         if not document.get("inferred"):
             parent = document.get("parent_id")
@@ -67,7 +67,8 @@ def _start(document: dict[str, Any]) -> float:
     return float(document["start_time"])
 
 
-def _with_subsegments(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def all_parts(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """List a document and all subsegments in it."""
     yield document
     for subsegment in document.get("subsegments", []):
-        yield from _with_subsegments(subsegment)
+        yield from all_parts(subsegment)

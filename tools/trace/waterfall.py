@@ -7,12 +7,14 @@ from rich.bar import Bar
 from rich.table import Table
 from rich.text import Text
 
-from tools.trace.rows import STREAM_WAIT, Row, rows
+from shared.tracing import PROVIDER, STREAM_WAIT
+from tools.trace.rows import Row, rows
 
 NUMBERS_CHARACTERS = 20
 SHORTEST_BAR_CHARACTERS = 24
 THINNEST_BAR_CHARACTERS = 1 / 6  # Rich draws eighths, rounded down
-PROVIDER = "payment provider"
+# The unit of a duration shorter than so many seconds, and how it is written.
+UNITS = [(1, 0.001, ".0f", "ms"), (100, 1, ".2f", "s"), (7_200, 60, ".0f", "min"), (172_800, 3_600, ".1f", "h")]
 
 
 def is_complete(documents: Sequence[dict[str, Any]], order_id: str) -> bool:
@@ -71,7 +73,8 @@ def _totals(all_rows: Sequence[Row], total: float) -> str:
 
 
 def _duration(seconds: float) -> str:
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.2f} s"
+    below = (f"{seconds / unit:{digits}} {name}" for limit, unit, digits, name in UNITS if seconds < limit)
+    return next(below, f"{seconds / 86_400:.2f} d")
 
 
 def _indented(characters: int, text: str, style: str) -> Text:

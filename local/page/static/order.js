@@ -19,13 +19,13 @@ export function open() {
   connect(id);
 }
 
-function show({ order_id: id, item, logs, trace }) {
+function show({ order_id: id, item, logs, trace, sources }) {
   if (!item.order_id) return find("order-content").replaceChildren("There is no such order in this run.");
   const summary = ` ${item.currency} ${item.total} · ${item.customer_id} · `;
   find("order-content").replaceChildren(
     el("p", {}, el("b", { class: item.status }, item.status), summary, el("a", { href: "#/" }, "Close")),
     part("Timeline", el("ol", {}, timeline(item, logs))),
-    part("Trace", el("ul", { class: "waterfall" }, waterfall(trace))),
+    part("Trace", el("p", {}, sources), el("ul", { class: "waterfall" }, waterfall(trace))),
     part("Logs", table("Log lines", ["Time", "Function", "Message"], logs.map(logRow))),
     part("Item as stored", json(item)),
     part("Its request", el("pre", { tabindex: 0 }, curl(item, keys.get(id)))),

@@ -20,10 +20,10 @@ from tests.e2e.deploy.emulator import Emulator
 from tests.waiting import eventually
 from tools.local_run import xray_client
 from tools.repository import ROOT
-from tools.trace.documents import read_documents
+from tools.trace.xray import Traces
 
 NAME = "order-processor-dev"
-PARAMETERS = ["--param", THIS_MACHINE, "--param", "access_logs=true"]
+PARAMETERS = ["--param", THIS_MACHINE, "--param", "access_logs=true", "--param", "trace_all_orders=false"]
 COMMAND_SECONDS, SEGMENT_SECONDS = 300, 0.5
 POLL_SECONDS = 0.25  # the API key allows 6 requests a second
 
@@ -60,6 +60,7 @@ def segments_of_lambda(xray: LocalXRay) -> Iterator[None]:
     """Send the segments of the functions themselves, which Lambda sends: a function sends its subsegments only."""
     is_over, started_at = threading.Event(), datetime.now(UTC)
     client = xray_client(xray.endpoint_url)
+    traces = Traces(client, is_local=True)
 
     def send() -> None:
         while not is_over.wait(SEGMENT_SECONDS):
@@ -70,7 +71,7 @@ def segments_of_lambda(xray: LocalXRay) -> Iterator[None]:
                 ]
             ]
             for trace_id in ids:
-                documents = read_documents(client, trace_id)
+                documents = traces.read(trace_id)
                 known = {document["id"] for document in documents}
                 for part in documents:
                     if part.get("type") == "subsegment" and part["parent_id"] not in known:

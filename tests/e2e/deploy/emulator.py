@@ -11,6 +11,7 @@ from local.child_process import ChildProcess
 from local.environment import packaging_environment
 from local.ports import free_port
 from local.xray import LocalXRay
+from tests.e2e.deploy.account import AccountXRay
 from tests.own_environment import tool
 
 REQUIREMENT = "ministack==1.5.33"  # it needs an older botocore than the functions have
@@ -21,11 +22,11 @@ START_SECONDS = 60
 class Emulator:
     """A running ministack, which checks every call of a function against the role of that function."""
 
-    def __init__(self, folder: Path, xray: LocalXRay) -> None:
+    def __init__(self, folder: Path, xray: LocalXRay, account: AccountXRay) -> None:
         self.port = free_port()
         self.endpoint_url = f"http://127.0.0.1:{self.port}"
         self._folder = folder
-        self._xray = xray  # ministack has none
+        self._xray, self._account = xray, account  # ministack has none
         self._log = folder / "ministack.log"
 
     def client(self, service: str, role: str | None = None) -> Any:  # noqa: ANN401  # stubs need a literal name
@@ -37,7 +38,7 @@ class Emulator:
 
     def environment(self) -> dict[str, str]:
         """What makes it AWS for a command."""
-        return packaging_environment(self.port) | ADMINISTRATOR | {"AWS_ENDPOINT_URL_XRAY": self._xray.endpoint_url}
+        return packaging_environment(self.port) | ADMINISTRATOR | {"AWS_ENDPOINT_URL_XRAY": self._account.endpoint_url}
 
     def log(self) -> str:
         """What it and the functions said last."""

@@ -14,6 +14,7 @@ from local.xray import LocalXRay
 from shared.order_table import to_item
 from tests.builders import VALID, an_order_of_age
 from tests.e2e.command import run
+from tests.e2e.deploy.account import AccountXRay
 from tests.e2e.deploy.deployment import (
     NAME,
     PARAMETERS,
@@ -30,6 +31,7 @@ from tests.e2e.deploy.emulator import Emulator
 from tools import smoke
 from tools.stage import Stage
 from tools.trace import __main__ as trace
+from tools.trace import search
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="the emulator runs the functions on this machine, and their package is for Linux"
@@ -73,8 +75,14 @@ def xray() -> Iterator[LocalXRay]:
 
 
 @pytest.fixture(scope="module")
-def emulator(tmp_path_factory: pytest.TempPathFactory, xray: LocalXRay) -> Iterator[Emulator]:
-    with Emulator(tmp_path_factory.mktemp("emulator"), xray) as running:
+def account(xray: LocalXRay) -> Iterator[AccountXRay]:
+    with AccountXRay(xray) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def emulator(tmp_path_factory: pytest.TempPathFactory, xray: LocalXRay, account: AccountXRay) -> Iterator[Emulator]:
+    with Emulator(tmp_path_factory.mktemp("emulator"), xray, account) as running:
         yield running
 
 
@@ -106,6 +114,13 @@ def _its_aws(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
 
 
+@pytest.fixture(params=[False, True], ids=["X-Ray", "Transaction Search"])
+def _either_kind_of_account(
+    account: AccountXRay, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(account, "has_transaction_search", request.param)
+
+
 @pytest.fixture(scope="module")
 def client(key: str) -> Iterator[requests.Session]:
     with requests.Session() as session:
@@ -120,6 +135,7 @@ def test_a_deployment_prints_no_key_and_tells_how_to_get_alerts(printed: str, ke
     assert "alerts: None: no mails of alarms, and no budget alarm. Put ALERT_EMAIL=you@example.com into .env" in printed
 
 
+@pytest.mark.usefixtures("_either_kind_of_account")
 def test_the_smoke_check_passes(emulator: Emulator, xray: LocalXRay, orders_url: str) -> None:
     with segments_of_lambda(xray):
         printed = npm_run(emulator, "smoke", "--stage", "dev", "--url", orders_url.removesuffix("/orders"))
@@ -176,6 +192,22 @@ def test_a_deployed_order_is_processed(emulator: Emulator, client: requests.Sess
 
     assert order["status"] == "PROCESSED", json.dumps(order) + emulator.log()
     assert order["payment_id"]
+
+
+@pytest.mark.usefixtures("_its_aws")
+def test_an_order_that_xray_does_not_have_is_drawn_from_cloudwatch_logs(
+    client: requests.Session, orders_url: str, account: AccountXRay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(account, "has_traces", False)  # the emulator samples every request
+    monkeypatch.setattr(search, "XRAY_SECONDS", 0)
+    order = client.post(orders_url, json=VALID, timeout=30).json()
+    assert settled(client, f"{orders_url}/{order['order_id']}")["status"] == "PROCESSED"
+
+    drawn = run(trace.main, order["order_id"], "--stage", "dev")
+
+    assert drawn.code == 0, drawn
+    assert drawn.stdout.startswith("From the logs: X-Ray has no part of this trace.\n"), drawn
+    assert all(part in drawn.stdout for part in ("createOrder POST", "stream wait", "payment provider", "PROCESSED"))
 
 
 def test_a_bad_order_is_refused(client: requests.Session, orders_url: str) -> None:

@@ -50,6 +50,7 @@ def test_an_order_becomes_processed_and_shows_its_trace_logs_and_request(window:
     order = window.page.locator("#order")
     expect(order.locator(".waterfall")).to_contain_text("payment provider", timeout=SETTLE_MS)
     expect(order.locator(".waterfall")).to_contain_text("createOrder")
+    expect(order.get_by_label("Trace")).to_contain_text("From X-Ray.")
     expect(order.get_by_label("Timeline")).to_contain_text("PROCESSED, payment")
     expect(order.get_by_label("Logs", exact=True)).to_contain_text("processPayment")
     expect(order.get_by_label("Logs", exact=True)).to_contain_text("createOrder")

@@ -46,7 +46,9 @@ def test_text_from_a_client_is_never_interpreted(browser: Browser, service: Serv
     "headers",
     [{"Origin": "http://example.com"}, {"Host": "example.com"}, {"Host": "example.com:80"}, {"Origin": "null"}],
 )
-@pytest.mark.parametrize(("method", "path"), [("GET", "/"), ("GET", "/events"), ("POST", "/actions/end")])
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/"), ("GET", "/events"), ("GET", "/orders/x/logs"), ("POST", "/actions/end")]
+)
 def test_a_stranger_is_refused(service: Service, headers: dict[str, str], method: str, path: str) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", int(service.page_port), timeout=LIMIT_SECONDS)
     connection.request(method, path, "{}", {"Content-Type": "application/json", **headers})

@@ -58,6 +58,15 @@ def clone(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def pretended(clone: Path, version: str) -> Path:
+    """A script that has Node take itself for another version."""
+    script = clone / "version.cjs"
+    script.write_text(
+        f"Object.defineProperty(process, 'versions', {{ value: {{ ...process.versions, node: '{version}' }} }})"
+    )
+    return script
+
+
 def executable(path: Path, script: str) -> None:
     path.parent.mkdir(exist_ok=True, parents=True)
     path.write_text(f"#!/bin/sh\n{script}\n")
@@ -94,15 +103,20 @@ def test_python_is_found_where_uv_pyenv_and_homebrew_put_it(clone: Path, folder:
     assert log(clone) == ["-m venv --clear .poetry"]
 
 
-def test_an_old_node_is_refused(clone: Path) -> None:
-    old = clone / "old.cjs"
-    old.write_text("Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '18.20.0' } })")
-
-    refused = node(clone, SETUP, "true", NODE_OPTIONS=f"--require {old}")
+@pytest.mark.parametrize("version", ["18.20.0", "20.18.3", "22.12.0", "23.11.1"])
+def test_a_node_that_osls_does_not_run_on_is_refused(clone: Path, version: str) -> None:
+    refused = node(clone, SETUP, "true", NODE_OPTIONS=f"--require {pretended(clone, version)}")
 
     assert refused.returncode == 1
-    assert refused.stderr.startswith("Node 20 or newer is needed, this is 18.20.0: install it ")
+    assert refused.stderr.startswith(f"Node ^20.19.0 || ^22.13.0 || >=24 is needed, this is {version}: install one ")
     assert refused.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("version", ["20.19.0", "22.13.1", "24.0.0", "25.2.0"])
+def test_a_node_that_osls_runs_on_is_accepted(clone: Path, version: str) -> None:
+    without_python = node(clone, SETUP, "true", NODE_OPTIONS=f"--require {pretended(clone, version)}", PATH="/nowhere")
+
+    assert without_python.stderr.startswith("Python 3.13 is needed, ")
 
 
 def test_without_network_it_says_so_and_nothing_counts_as_done(clone: Path) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.integration.template.compiled import Compiled
+from tools.stage import LOG_DAYS
+from tools.trace.logs import FUNCTIONS as LOGGED
 
 # These take no resource (https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html).
 WITHOUT_RESOURCES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
@@ -92,7 +94,8 @@ def test_each_function_has_a_log_group_and_each_log_group_expires(compiled: Comp
     of_functions = {f"/aws/lambda/{name}" for name in names}
     of_the_api = {"/aws/api-gateway/order-processor-prod"} if compiled.stage == "prod" else set()
     assert {group["LogGroupName"] for group in groups} == of_functions | of_the_api
-    assert all(group["RetentionInDays"] > 0 for group in groups)
+    assert {group["RetentionInDays"] for group in groups} == {LOG_DAYS[compiled.stage]}
+    assert {f"/aws/lambda/order-processor-{compiled.stage}-{function}" for function in LOGGED} <= of_functions
 
 
 def test_functions_run_python_on_arm(stages: dict[str, Compiled], resolved_service: dict[str, Any]) -> None:

@@ -45,6 +45,25 @@ def test_the_key_is_bound_to_a_throttle_and_a_quota(compiled: Compiled) -> None:
     assert (binding["KeyId"], binding["UsagePlanId"]) == ({"Ref": "ApiGatewayApiKey1"}, {"Ref": "ApiGatewayUsagePlan"})
 
 
+def test_the_api_refuses_tls_1_0(compiled: Compiled) -> None:
+    (api,) = compiled.properties("AWS::ApiGateway::RestApi").values()
+
+    assert api["SecurityPolicy"] == "TLS_1_2"
+    assert api["EndpointConfiguration"] == {"Types": ["REGIONAL"]}  # an edge endpoint takes other policies
+
+
+def test_every_order_of_dev_is_traced_and_prod_keeps_the_default_of_xray(compiled: Compiled) -> None:
+    (api,) = compiled.properties("AWS::ApiGateway::RestApi").values()
+    (deployment,) = compiled.properties("AWS::ApiGateway::Deployment").values()
+    rules = [each["SamplingRule"] for each in compiled.properties("AWS::XRay::SamplingRule").values()]
+
+    assert len(rules) == (1 if compiled.stage == "dev" else 0)
+    for rule in rules:
+        assert rule["ServiceName"] == f"{api['Name']}/{deployment['StageName']}"
+        assert (rule["FixedRate"], rule["HTTPMethod"], rule["URLPath"]) == (1, "POST", "*/orders")
+        assert len(rule["RuleName"]) <= 32
+
+
 def test_api_gateway_answers_with_problems(compiled: Compiled) -> None:
     responses = compiled.properties("AWS::ApiGateway::GatewayResponse").values()
 

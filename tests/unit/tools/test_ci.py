@@ -24,7 +24,7 @@ def test_the_file_is_valid_by_githubs_schema(schema: str, path: Path) -> None:
     assert checked.returncode == 0, checked.stdout
 
 
-def test_ci_runs_scripts_of_the_package_on_every_node_that_it_supports() -> None:
+def test_ci_runs_scripts_of_the_package_on_every_node_that_has_support() -> None:
     package = json.loads((ROOT / "package.json").read_text())
     jobs = yaml.safe_load(WORKFLOW.read_text())["jobs"]
     commands = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
@@ -32,5 +32,12 @@ def test_ci_runs_scripts_of_the_package_on_every_node_that_it_supports() -> None
 
     assert commands == ["npm test", "npm run audit"]
     assert {re.sub("^npm (run )?", "", command) for command in commands} <= set(package["scripts"])
-    assert package["engines"]["node"] == f">={min(versions)}"
-    assert versions == [20, 22, 24]
+    assert versions == [22, 24]
+
+
+def test_the_project_runs_on_the_versions_of_node_that_osls_runs_on() -> None:
+    lock = json.loads((ROOT / "package-lock.json").read_text())["packages"]
+
+    assert lock["node_modules/serverless"]["name"] == "osls"
+    assert lock[""]["engines"] == lock["node_modules/serverless"]["engines"]
+    assert json.loads((ROOT / "package.json").read_text())["engines"] == lock[""]["engines"]

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from tools.trace import __main__ as trace
 from tools.trace.rows import rows
 from tools.trace.waterfall import draw, is_complete, status
 
@@ -123,10 +122,10 @@ def test_any_other_trace_is_not(documents: list[dict[str, Any]]) -> None:
     assert not is_complete(documents, ORDER_ID)
 
 
-def test_an_order_that_is_not_sampled_is_one_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(trace, "_find_local", lambda _: (None, None))
+@pytest.mark.parametrize(
+    ("end", "took"), [(0.5, "500 ms"), (99.5, "99.50 s"), (450, "8 min"), (7_200, "2.0 h"), (261_000, "3.02 d")]
+)
+def test_a_life_is_told_in_the_unit_that_fits(end: float, took: str) -> None:
+    [line] = [line for line in drawn(a_part("a1", "createOrder", 0, end)) if line.startswith("createOrder")]
 
-    assert trace.main([ORDER_ID]) == 1
-    assert capsys.readouterr().err.strip() == f"Order {ORDER_ID} was not sampled: X-Ray has no trace of it."
+    assert f"{took:>7}" in line
