@@ -129,12 +129,12 @@ def test_a_path_that_no_list_of_paths_can_hold_is_refused(clone: Path) -> None:
         ("npm error code ENOTFOUND", "its server cannot be reached. "),
         ("requests.exceptions.ProxyError: Cannot connect", "its server cannot be reached. "),
         ("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed", "its server's certificate is not trusted. Set "),
-        ("EROFS: read-only file system, mkdir '/home/.npm'", "it: EROFS: read-only file system, mkdir '/home/.npm'. "),
+        ("npm error code EACCES\nnpm error syscall mkdir\nnpm error path /home/.npm", "it: EACCES: /home/.npm. "),
         ("[Errno 13] Permission denied: '/home/.m2'", "it: Permission denied: '/home/.m2'. Correct that"),
     ],
 )
 def test_a_step_that_fails_names_the_cause(clone: Path, printed: str, said: str) -> None:
-    output = one_step(clone, before=f'echo "{printed}" && false')
+    output = one_step(clone, before=f"printf '%s' \"{printed}\" && false")
 
     assert output.startswith("Setting up it … \nCould not set up it: ")
     assert said in output
