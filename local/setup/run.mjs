@@ -37,7 +37,9 @@ const NOT_OURS = new RegExp(
 const inherited = {
   ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !NOT_OURS.test(name))),
   PYTHONNOUSERSITE: "1",
-  PYTHONUTF8: "1", // the clone's path and all that is printed, whatever the locale
+  // The clone's path, and all that is printed, is in UTF-8. Poetry starts Pythons that ignore PYTHONUTF8.
+  LC_ALL: "C.UTF-8",
+  PYTHONUTF8: "1",
 };
 const notByProxy = noProxy();
 const bins = [inRoot(".venv", "bin"), inRoot("node_modules", ".bin"), inRoot(".poetry", "bin")];

@@ -203,7 +203,7 @@ def test_a_variable_that_hurts_reaches_no_command_and_any_other_one_does() -> No
     reached = dict(line.split("=", 1) for line in printed.splitlines() if "=" in line)
     assert reached.items() >= kept.items()
     hurting = ("PYTHON", "POWERTOOLS_", "LOG_LEVEL", "PIP_")
-    ours = {"PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1"}
+    ours = {"PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1", "LC_ALL": "C.UTF-8"}
     assert {name: reached[name] for name in hostile.keys() & reached.keys() if name.startswith(hurting)} == {}
     assert reached.items() >= ours.items()
     assert (reached["NO_PROXY"], reached["no_proxy"]) == ("mirror,127.0.0.1", "mirror,127.0.0.1")
