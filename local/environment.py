@@ -8,7 +8,7 @@ LAMBDA_PORT, DYNAMODB_PORT = 3002, 8000
 
 # All that the local service needs of the caller's environment. Any other variable could change what AWS's SDKs,
 # Powertools, Python, Node or Java do.
-NEEDED = ("PATH", "HOME", "TMPDIR", "TZ", "LD_LIBRARY_PATH")
+NEEDED = ("PATH", "HOME", "TMPDIR", "TZ")
 
 
 def environment(dynamodb_port: int = DYNAMODB_PORT, xray_port: int = XRAY_PORT) -> dict[str, str]:

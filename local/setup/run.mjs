@@ -33,7 +33,13 @@ const NOT_OURS = new RegExp(
   "^(PYTHON(?!_KEYRING_BACKEND$|BREAKPOINT$)|POWERTOOLS_|LOG_LEVEL$|CONDA_PREFIX$|" +
     "PIP_(?!.*(INDEX|FIND_LINKS|CERT|PROXY|TRUSTED|KEYRING|CACHE|CONFIG|TIMEOUT|RETRIES)))",
 );
-const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !NOT_OURS.test(name)));
+const inherited = {
+  ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !NOT_OURS.test(name))),
+  PYTHONNOUSERSITE: "1",
+  // The clone's path, and all that is printed, is in UTF-8. Poetry starts Pythons that ignore PYTHONUTF8.
+  LC_ALL: "C.UTF-8",
+  PYTHONUTF8: "1",
+};
 const notByProxy = noProxy();
 const bins = [inRoot(".venv", "bin"), inRoot("node_modules", ".bin"), inRoot(".poetry", "bin")];
 const env = {
@@ -42,8 +48,6 @@ const env = {
   VIRTUAL_ENV: inRoot(".venv"),
   // uv, which tests install tools with, has a name of its own for the index.
   ...(process.env.PIP_INDEX_URL && { UV_DEFAULT_INDEX: process.env.PIP_INDEX_URL }),
-  PYTHONNOUSERSITE: "1",
-  PYTHONUTF8: "1", // what we print is UTF-8, whatever the locale
   NO_PROXY: notByProxy,
   no_proxy: notByProxy,
   INIT_CWD: process.env.INIT_CWD ?? process.cwd(), // npm's name for the folder of the caller

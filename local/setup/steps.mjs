@@ -36,8 +36,8 @@ const CAUSES = [
       "your company's certificates",
   ],
   [
-    /\b(EACCES|EPERM|EROFS|ENOSPC): .*|(Permission denied|Read-only file system|No space left on device)\b.*/,
-    ([cause]) => `${cause}. Correct that`,
+    /code (EACCES|EPERM|EROFS|ENOSPC)\n[^]*?path (.*)|(Permission denied|Read-only file system|No space left on device)(.*)/,
+    ([, code, path, reason, where]) => `${code ? `${code}: ${path}` : reason + where}. Correct that`,
   ],
   [
     new RegExp(

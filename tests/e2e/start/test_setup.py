@@ -143,12 +143,12 @@ def test_a_path_that_no_list_of_paths_can_hold_is_refused(clone: Path) -> None:
         ("npm error code ENOTFOUND", "its server cannot be reached. "),
         ("requests.exceptions.ProxyError: Cannot connect", "its server cannot be reached. "),
         ("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed", "its server's certificate is not trusted. Set "),
-        ("EROFS: read-only file system, mkdir '/home/.npm'", "it: EROFS: read-only file system, mkdir '/home/.npm'. "),
+        ("npm error code EACCES\nnpm error syscall mkdir\nnpm error path /home/.npm", "it: EACCES: /home/.npm. "),
         ("[Errno 13] Permission denied: '/home/.m2'", "it: Permission denied: '/home/.m2'. Correct that"),
     ],
 )
 def test_a_step_that_fails_names_the_cause(clone: Path, printed: str, said: str) -> None:
-    output = one_step(clone, before=f'echo "{printed}" && false')
+    output = one_step(clone, before=f"printf '%s' \"{printed}\" && false")
 
     assert output.startswith("Setting up it … \nCould not set up it: ")
     assert said in output
@@ -217,7 +217,7 @@ def test_a_variable_that_hurts_reaches_no_command_and_any_other_one_does() -> No
     reached = dict(line.split("=", 1) for line in printed.splitlines() if "=" in line)
     assert reached.items() >= kept.items()
     hurting = ("PYTHON", "POWERTOOLS_", "LOG_LEVEL", "PIP_")
-    ours = {"PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1"}
+    ours = {"PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1", "LC_ALL": "C.UTF-8"}
     assert {name: reached[name] for name in hostile.keys() & reached.keys() if name.startswith(hurting)} == {}
     assert reached.items() >= ours.items()
     assert (reached["NO_PROXY"], reached["no_proxy"]) == ("mirror,127.0.0.1", "mirror,127.0.0.1")
