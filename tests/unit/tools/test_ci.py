@@ -34,3 +34,14 @@ def test_ci_runs_scripts_of_the_package_on_every_node_that_it_supports() -> None
     assert {re.sub("^npm (run )?", "", command) for command in commands} <= set(package["scripts"])
     assert package["engines"]["node"] == f">={min(versions)}"
     assert versions == [20, 22, 24]
+
+
+def test_pytest_itself_finds_the_tools_that_npm_test_finds() -> None:
+    show = "import shutil, tests.conftest; print(*map(shutil.which, ('python', 'sls', 'poetry')))"
+
+    found = subprocess.run(
+        [sys.executable, "-c", show], cwd=ROOT, env={"PATH": "/bin"}, capture_output=True, text=True, check=True
+    )
+
+    folders = (".venv/bin/python", "node_modules/.bin/sls", ".poetry/bin/poetry")
+    assert found.stdout.split() == [str(ROOT / folder) for folder in folders]
