@@ -3,7 +3,8 @@
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, cast
@@ -18,20 +19,23 @@ class LocalRunFailed(CommandFailed):
 
 
 class ChildProcess:
-    """A command in its own process group: Ctrl-C in the terminal reaches only us, and we end the parts in order."""
+    """A command in its own process group: Ctrl-C in the terminal reaches only us, and we end the parts in order.
+
+    `output` is a file, or what takes each line.
+    """
 
     def __init__(
         self,
         command: Sequence[str],
         *,
-        output: IO[bytes] | int,
+        output: IO[bytes] | Callable[[str], None],
         environment: Mapping[str, str] | None = None,
         folder: Path | None = None,
     ) -> None:
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
-            stdout=output,
+            stdout=subprocess.PIPE if callable(output) else output,
             stderr=subprocess.STDOUT,
             env=environment,
             cwd=folder,
@@ -44,11 +48,9 @@ class ChildProcess:
             stderr=subprocess.DEVNULL,
             process_group=0,
         )
-
-    @property
-    def output(self) -> IO[bytes]:
-        """Its output, if `output` was subprocess.PIPE."""
-        return cast("IO[bytes]", self._process.stdout)
+        self._reader = threading.Thread(target=self._read, args=(output,), daemon=True)
+        if callable(output):
+            self._reader.start()
 
     def has_ended(self) -> bool:
         """Whether the command itself has ended. Processes that it started may still run."""
@@ -62,9 +64,11 @@ class ChildProcess:
         self.kill()
 
     def kill(self) -> None:
-        """Kill the whole group."""
+        """Kill the whole group, and pass its last lines on."""
         self.signal(signal.SIGKILL)
         self._process.wait()
+        if self._reader.is_alive():
+            self._reader.join()
         self._guard.kill()
         self._guard.communicate()  # closes the pipe, too
 
@@ -73,3 +77,8 @@ class ChildProcess:
         # Nothing is left in the group; macOS reports a zombie as PermissionError.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
+
+    def _read(self, take: Callable[[str], None]) -> None:
+        with cast("IO[bytes]", self._process.stdout) as output:
+            for line in output:
+                take(line.decode(errors="replace").rstrip())

@@ -79,6 +79,11 @@ class DynamoDBLocal:
         if self._process is not None:
             self._process.kill()
 
+    def check(self) -> None:
+        """Raise LocalRunFailed if it has ended by itself."""
+        if self.has_ended():
+            raise LocalRunFailed("DynamoDB Local has ended by itself.")
+
     def has_ended(self) -> bool:
         """Whether it ended by itself, or was stopped."""
         return self._process is not None and self._process.has_ended()

@@ -29,6 +29,7 @@ def environment(dynamodb_port: int = DYNAMODB_PORT, xray_port: int = XRAY_PORT) 
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "LOCAL_DYNAMODB_PORT": str(dynamodb_port),
+        "LOCAL_RUN": str(os.getpid()),  # lets resources/local-only.js know the processes that we start
         "NO_PROXY": "127.0.0.1",  # on macOS the system's settings may name a proxy, too
         "no_proxy": "127.0.0.1",
         "LC_ALL": "C.UTF-8",  # without a UTF-8 locale Java finds no file whose path has an accent

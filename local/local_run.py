@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
 from functools import partial
@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local import serverless_yml
 from local.child_process import LocalRunFailed
 from local.dynamodb import DynamoDBLocal
+from local.file_watch import FileWatch
 from local.lambda_.endpoint import invoker
 from local.lambda_.function_processes import FunctionProcesses
 from local.lambda_.instance import WARM_UP
@@ -27,6 +28,7 @@ from local.page.payment_provider import FOLDER_VARIABLE, LocalProvider
 from local.page.server import OrderPage
 from local.stream_mapping import FunctionError, MappingEvent, MappingSettings, StreamMapping, UnsupportedMapping
 from local.xray import LocalXRay
+from tools.repository import ROOT
 
 WATCH_SECONDS = 0.2
 READY = """Ready in {:.0f} s: POST an order, GET it, see all with `npm run trace -- ORDER_ID`. Ctrl-C ends it.
@@ -60,7 +62,7 @@ class LocalRun:
 
     def run(self) -> None:
         """Start every part and watch them; ends with Stopped or LocalRunFailed."""
-        began = time.monotonic()
+        began, settings = time.monotonic(), FileWatch(ROOT, "serverless.yml", "resources/*")
         with ExitStack() as parts:
             folder = self._database or Path(parts.enter_context(TemporaryDirectory(prefix="order-processor-")))
             os.environ.update(
@@ -103,7 +105,8 @@ class LocalRun:
             )
             offline.show(kept=False)
             self.say(READY.format(time.monotonic() - began, self._ports.api))
-            self._watch(dynamodb, functions, offline, mappings)
+            endings = partial(_check_mappings, mappings)
+            self._watch(dynamodb.check, functions.check, offline.check, endings, partial(self._show_changed, settings))
 
     def end(self, *_: object) -> None:
         """Ask it to end. This is a signal handler, so it takes no lock."""
@@ -167,26 +170,25 @@ class LocalRun:
         self._check()
         return [future.result() for future in futures]
 
-    def _watch(
-        self,
-        dynamodb: DynamoDBLocal,
-        functions: FunctionProcesses,
-        offline: ServerlessOffline,
-        mappings: list[Future[None]],
-    ) -> None:
+    def _watch(self, *checks: Callable[[], object]) -> None:
         while True:
             self._check()
-            functions.check()
-            offline.check()
-            if dynamodb.has_ended():
-                raise LocalRunFailed("DynamoDB Local has ended by itself.")
-            for ended in (mapping for mapping in mappings if mapping.done()):
-                raise LocalRunFailed(f"A stream mapping has ended by itself: {ended.exception()}")
+            for check in checks:
+                check()
             time.sleep(WATCH_SECONDS)
+
+    def _show_changed(self, settings: FileWatch) -> None:
+        for path in settings.changed():
+            self.say(f"{path.relative_to(ROOT)} has changed: end this run and start it again to use it.")
 
     def _check(self) -> None:
         if self._is_asked_to_end or os.getppid() != self._parent:
             raise Stopped
+
+
+def _check_mappings(mappings: Iterable[Future[None]]) -> None:
+    for ended in (mapping for mapping in mappings if mapping.done()):
+        raise LocalRunFailed(f"A stream mapping has ended by itself: {ended.exception()}")
 
 
 def _warm_up_table(name: str) -> None:

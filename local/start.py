@@ -23,6 +23,8 @@ PORTS = {
     "--dynamodb-port": (DYNAMODB_PORT, "DynamoDB Local"),
     "--xray-port": (XRAY_PORT, "X-Ray: its daemon (UDP) and its API (TCP)"),
 }
+# The names that `sls offline` has for them, which starts the local run as well (resources/local-only.js).
+OFFLINE_OPTIONS = {"--port": "--httpPort", "--lambda-port": "--lambdaPort"}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -76,7 +78,8 @@ def _say_at_last(line: str) -> None:
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="npm start --", description=__doc__)
     for option, (port, owner) in PORTS.items():
-        parser.add_argument(option, type=_port, default=port, metavar="PORT", help=f"of {owner} (default: {port})")
+        names = (option, OFFLINE_OPTIONS[option]) if option in OFFLINE_OPTIONS else (option,)
+        parser.add_argument(*names, type=_port, default=port, metavar="PORT", help=f"of {owner} (default: {port})")
     parser.add_argument(
         "--database",
         type=_folder,
@@ -84,6 +87,9 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         help="where the orders are kept (default: in memory, for this run)",
     )
     parser.add_argument("--json", action="store_true", help="show the functions' log lines as they write them")
+    # People add these to `sls offline`; they change nothing.
+    parser.add_argument("-s", "--stage", choices=["dev"], help=argparse.SUPPRESS)
+    parser.add_argument("--aws-profile", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if len(set(_ports(options))) < len(PORTS):
         parser.error(f"{', '.join(PORTS)} must differ")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from tools.repository import ROOT
+
 if TYPE_CHECKING:
     from tests.builders import FakeProvider
 
@@ -26,11 +28,14 @@ ENVIRONMENT = {
     "POWERTOOLS_METRICS_NAMESPACE": "order-processor-test",
     "POWERTOOLS_TRACE_DISABLED": "true",
 }
+BINS = (".venv/bin", "node_modules/.bin", ".poetry/bin")
 
 # Before the functions are imported: they read it then, as in Lambda.
 for name in [name for name in os.environ if name.startswith(("AWS_", "POWERTOOLS_")) or name == "LOG_LEVEL"]:
     del os.environ[name]
 os.environ.update(ENVIRONMENT)
+# As local/setup/run.mjs, which `npm test` runs: `pytest` in an activated .venv finds the same tools.
+os.environ["PATH"] = os.pathsep.join([*(str(ROOT / folder) for folder in BINS), os.environ["PATH"]])
 
 # How long an example takes depends on the machine's load.
 settings.register_profile("no-deadline", deadline=None)

@@ -7,6 +7,7 @@
       └─ function        (runtime.py)             a fork for each function: imports the handler, listens on the socket
            └─ instance   (instance.py)            a fork for each launcher that connects: runs the handler
 
-function_processes.py starts the runtime, and makes the `python3` by which serverless-offline starts a launcher.
+function_processes.py starts the runtime, and makes the `python3` by which serverless-offline starts a launcher. When
+code changes, it starts the next runtime. Its sockets replace those of the one before, which ends after its instances.
 endpoint.py invokes a function by serverless-offline's Invoke API, for the stream mapping and the order page.
 """

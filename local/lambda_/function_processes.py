@@ -3,31 +3,38 @@
 import json
 import os
 import shlex
-import subprocess
+import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any
 
 from local import serverless_yml
 from local.child_process import ChildProcess, LocalRunFailed
+from local.file_watch import FileWatch
 from local.lambda_.launcher import socket_name
+from local.lambda_.runtime import NEW
 from tools.repository import ROOT
 
 POLL_SECONDS = 0.05
+CODE = ("functions/**/*.py", "shared/**/*.py")
 LAUNCHER = Path(__file__).with_name("launcher.py")
 
 
 class FunctionProcesses:
-    """The functions of serverless.yml; `on_line` gets every line that they print.
+    """The functions of serverless.yml; `on_line` gets every line that they print. They are reloaded when they change.
 
     serverless-offline starts `bin/python3` of the environment variable VIRTUAL_ENV for each instance of a function. In
     `folder` that is the launcher.
     """
 
-    def __init__(self, service: Mapping[str, Any], folder: Path, on_line: Callable[[str], None]) -> None:
+    def __init__(
+        self, service: Mapping[str, Any], folder: Path, on_line: Callable[[str], None], code: FileWatch | None = None
+    ) -> None:
         self._on_line = on_line
+        self._code = code or FileWatch(ROOT, *CODE)
         python = folder / "bin" / "python3"
         python.parent.mkdir()
         launcher = shlex.join([sys.executable, "-IS", str(LAUNCHER), str(folder)])
@@ -36,28 +43,69 @@ class FunctionProcesses:
         functions = [serverless_yml.function(service, key) for key in service["functions"]]
         by_socket = {str(folder / socket_name(function["handler"])): function for function in functions}
         self._sockets = [Path(path) for path in by_socket]
-        command = [sys.executable, "-m", "local.lambda_.runtime", json.dumps(by_socket)]
+        self._command = [sys.executable, "-m", "local.lambda_.runtime", json.dumps(by_socket)]
         shared = serverless_yml.environment_of(service["provider"]) | {"LAMBDA_TASK_ROOT": str(ROOT)}
-        self._process = ChildProcess(command, output=subprocess.PIPE, environment=os.environ | shared, folder=ROOT)
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        self._environment = os.environ | shared
+        self._changed: set[Path] = set()
+        self._replaced: list[ChildProcess] = []  # they end when their last invocation has ended
+        self._in_service: ChildProcess | None = None
+        self._next: ChildProcess | None = None
+        self._start()
 
     def wait_until_it_listens(self, stop: threading.Event) -> None:
         """Wait for the runtime, which listens for each function once it has imported it."""
-        while not all(path.exists() for path in self._sockets) and not stop.wait(POLL_SECONDS):
-            self.check()
+        while not self._take_into_service() and not stop.wait(POLL_SECONDS):
+            if self._next_has_failed():
+                raise LocalRunFailed("The functions cannot be imported; the reason is above.")
 
     def check(self) -> None:
-        """Raise if their runtime has ended by itself."""
-        if self._process.has_ended():
+        """Reload the functions if their code has changed. Raise if the runtime in service has ended by itself."""
+        if self._in_service and self._in_service.has_ended():
             raise LocalRunFailed("The functions' runtime has ended by itself; its output is above.")
+        if changed := self._code.changed():
+            self._changed |= changed
+            self._start()
+        if self._take_into_service():
+            self._on_line(f"Reloaded: {', '.join(sorted(path.name for path in self._changed))}")
+            self._changed.clear()
+        elif self._next_has_failed():
+            self._on_line("Not reloaded: the functions stay as they were.")
+        for ended in [runtime for runtime in self._replaced if runtime.has_ended()]:
+            ended.kill()
+            self._replaced.remove(ended)
 
     def kill(self) -> None:
         """Kill all processes at once."""
-        self._process.kill()
-        self._reader.join()
+        for runtime in [*self._replaced, self._in_service, self._next]:
+            if runtime:
+                runtime.kill()
 
-    def _read(self) -> None:
-        with self._process.output as output:
-            for line in output:
-                self._on_line(line.decode(errors="replace").rstrip())
+    def _start(self) -> None:
+        """Start the next runtime, with the code as it is now."""
+        if self._next:
+            self._next.kill()
+        for path in self._changed:
+            # After an edit of the same size in the same second it would count as this code's bytecode (PEP 3147).
+            Path(cache_from_source(str(path))).unlink(missing_ok=True)
+        for path in self._sockets:
+            Path(f"{path}{NEW}").unlink(missing_ok=True)
+        self._next = ChildProcess(self._command, output=self._on_line, environment=self._environment, folder=ROOT)
+
+    def _take_into_service(self) -> bool:
+        """Let the next runtime replace the one in service, if it listens for each function."""
+        if not self._next or not all(Path(f"{path}{NEW}").exists() for path in self._sockets):
+            return False
+        for path in self._sockets:
+            Path(f"{path}{NEW}").rename(path)  # from now on a connection is accepted
+        if self._in_service:
+            self._in_service.signal(signal.SIGTERM)
+            self._replaced.append(self._in_service)
+        self._in_service, self._next = self._next, None
+        return True
+
+    def _next_has_failed(self) -> bool:
+        if not self._next or not self._next.has_ended():
+            return False
+        self._next.kill()
+        self._next = None
+        return True

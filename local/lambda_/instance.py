@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import random
+import signal
 import socket
 import socketserver
 import time
@@ -13,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
+from local.lambda_.launcher import EVENTS
 from shared.tracing import TraceHeader
 
 if TYPE_CHECKING:
@@ -48,12 +50,14 @@ class Instance(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         """Answer until the launcher ends, or until the handler reaches its timeout, which ends this process."""
         runtime = cast("Runtime", self.server)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # which ends the runtime: it waits for us
         runtime.socket.close()
+        self.wfile.write(EVENTS)
         places = [os.open(f"{runtime.path}.{number}", os.O_CREAT) for number in range(MOST_AT_WORK)]
         for line in self.rfile:
             invocation = json.loads(line)
-            result: dict[str, Any] = _error(runtime.import_error) if runtime.import_error else {}
-            if not result and invocation["event"] != WARM_UP:
+            result: dict[str, Any] = {}
+            if invocation["event"] != WARM_UP:
                 with at_work(places):
                     result = _invoke(runtime, invocation)
             self.wfile.write(json.dumps({"__offline_payload__": result}).encode() + b"\n")

@@ -5,10 +5,17 @@ standard library only.
 """
 
 import json
+import os
 import socket
 import sys
 import zlib
 
+TYPE_CHECKING = False  # typing.TYPE_CHECKING, without its import
+if TYPE_CHECKING:
+    from io import BufferedRWPair
+
+# What an instance says first: that it takes events, or, if it is debugged, that it takes one.
+EVENTS, ONE_EVENT = b"events\n", b"one event\n"
 ENDED = {"errorType": "Runtime.ExitError", "errorMessage": "The function's process ended, or reached its timeout."}
 
 
@@ -18,14 +25,12 @@ def socket_name(handler: str) -> str:
 
 
 def main(runtime: str) -> None:
-    """Pass on one event at a time. After a process has ended, the next event starts another."""
-    process = None
+    """Pass on one event at a time. After a process ended, or its code changed, the next event starts another."""
+    process, version = None, None
     for event in sys.stdin.buffer:
         try:
-            if process is None:
-                connection = socket.socket(socket.AF_UNIX)
-                connection.connect(runtime)
-                process = connection.makefile("rwb")
+            if process is None or version != _version(runtime):
+                process, version = _connect(runtime)
             process.write(event)
             process.flush()
             answer = process.readline()
@@ -36,6 +41,27 @@ def main(runtime: str) -> None:
             answer = json.dumps({"__offline_payload__": ENDED}).encode() + b"\n"
         sys.stdout.buffer.write(answer)
         sys.stdout.buffer.flush()
+
+
+def _connect(runtime: str) -> "tuple[BufferedRWPair, object]":
+    """Connect to an instance, which greets. If the runtime is replaced before it forks one, connect to the next."""
+    while True:
+        version = _version(runtime)
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(runtime)
+        process = connection.makefile("rwb")
+        try:
+            greeting = process.readline()
+        except ConnectionResetError:
+            continue
+        if greeting:
+            return process, None if greeting == ONE_EVENT else version
+
+
+def _version(runtime: str) -> object:
+    """Tell a socket from the next one of this path. Their inodes can have the same number."""
+    status = os.stat(runtime)  # noqa: PTH116  # pathlib takes too long to import
+    return status.st_ino, status.st_mtime_ns
 
 
 if __name__ == "__main__":

@@ -8,64 +8,89 @@ for each instance.
 import importlib
 import json
 import os
+import signal
 import socketserver
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from io import TextIOWrapper
-from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 
 import boto3
 
-from local.lambda_.instance import Instance
+from local.lambda_.instance import Instance, InvocationContext
+from tools.repository import ROOT
 
 # They import what takes long: boto3, pydantic, Powertools.
 SHARED_MODULES = ("shared.api", "shared.settlement")
 # botocore reads the definition of a service once for all clients of a process, and of those forked from it.
 SERVICES = ("dynamodb", "xray")
 MOST_INSTANCES = 1_000
+# Ends the path of a socket until function_processes.py takes it into service.
+NEW = ".new"
+Handler = Callable[[Any, InvocationContext], Any]
 
 
 class Runtime(socketserver.ForkingUnixStreamServer):
-    """A function's process: imports it, and forks an instance of it for each connection."""
+    """A function's process: forks an instance of it for each connection."""
 
     max_children = MOST_INSTANCES
     request_queue_size = MOST_INSTANCES
 
-    def __init__(self, path: str, function: Mapping[str, Any]) -> None:
-        super().__init__(path, Instance)
-        self.path = path
-        self.function = function
-        os.environ |= function["environment"] | {
-            "AWS_LAMBDA_FUNCTION_NAME": function["name"],
-            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function["memorySize"]),
-        }
-        module, _, attribute = function["handler"].replace("/", ".").rpartition(".")
-        self.import_error: Exception | None = None
-        try:
-            self.handler = getattr(importlib.import_module(module), attribute)
-        except Exception as error:  # noqa: BLE001  # every instance answers with it
-            traceback.print_exc()
-            self.import_error = error
+    def __init__(self, path: str, function: Mapping[str, Any], handler: Handler) -> None:
+        super().__init__(f"{path}.{os.getpid()}", Instance)
+        self.path, self.function, self.handler = path, function, handler
 
 
-def _serve(path: Path, function: Mapping[str, Any]) -> None:
-    with Runtime(f"{path}.new", function) as runtime:
-        os.rename(f"{path}.new", path)  # noqa: PTH104  # from now on a connection is accepted
+def _serve(path: str, function: Mapping[str, Any]) -> None:
+    """Import the function, then listen. SIGTERM ends this process when its instances have ended."""
+    os.environ |= function["environment"] | {
+        "AWS_LAMBDA_FUNCTION_NAME": function["name"],
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function["memorySize"]),
+    }
+    module, _, attribute = function["handler"].replace("/", ".").rpartition(".")
+    handler = getattr(_import(module), attribute)
+    with Runtime(path, function, handler) as runtime:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+        os.rename(str(runtime.server_address), f"{path}{NEW}")  # noqa: PTH104  # now it listens
         runtime.serve_forever()
 
 
+def _import(module: str) -> ModuleType:
+    """Import a module; if that fails, print where and end."""
+    try:
+        return importlib.import_module(module)
+    except Exception as error:  # noqa: BLE001  # whatever a person may write
+        reason = error.msg if isinstance(error, SyntaxError) else error
+        print(f"{_place(error)}: {type(error).__name__}: {reason}")
+        sys.exit(1)
+
+
+def _place(error: Exception) -> str:
+    """Return the file and line that cannot be imported: the last of ours before the error."""
+    _, *frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError):
+        frames.append((str(error.filename), error.lineno))
+    own = [frame for frame in frames if frame[0].startswith(f"{ROOT}/") and "site-packages" not in frame[0]]
+    file, line = (own or frames)[-1]
+    return f"{file.removeprefix(f'{ROOT}/')}:{line}"
+
+
 def _run(functions: Mapping[str, Mapping[str, Any]]) -> None:
-    """Serve each function, at the path of its socket; ends when one of their processes ends."""
+    """Serve each function, at the path of its socket; ends when all of their processes have ended, or one failed."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     for module in SHARED_MODULES:
-        importlib.import_module(module)
+        _import(module)
     for service in SERVICES:
         boto3.client(service)  # type: ignore[call-overload]  # the stubs want a literal
     for path, function in functions.items():
         if os.fork() == 0:
-            _serve(Path(path), function)
-    os.wait()
+            _serve(path, function)
+    with suppress(ChildProcessError):
+        while os.wait()[1] == 0:
+            pass
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import os
 import re
 import socket
-import subprocess
 import threading
 import time
 from collections import deque
@@ -37,9 +36,7 @@ class ServerlessOffline:
         self._api_port, self._say = api_port, say
         self._is_shown = False
         self._kept: deque[str] = deque(maxlen=30)
-        self._process = ChildProcess(command, output=subprocess.PIPE, environment=os.environ | own, folder=ROOT)
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        self._process = ChildProcess(command, output=self._take, environment=os.environ | own, folder=ROOT)
 
     def wait_until_it_listens(self, stop: threading.Event) -> None:
         """Wait for the API's port; that of the functions opens before it."""
@@ -54,7 +51,7 @@ class ServerlessOffline:
     def check(self) -> None:
         """Raise LocalRunFailed if it has ended by itself."""
         if self._process.has_ended():
-            self._reader.join(timeout=1)
+            self.kill()
             self.show()
             raise LocalRunFailed("serverless-offline has ended by itself; its last output is above.")
 
@@ -70,12 +67,10 @@ class ServerlessOffline:
         """End it at once: on SIGTERM it would wait 5 s for a function that runs."""
         self._process.kill()
 
-    def _read(self) -> None:
-        for line in self._process.output:
-            text = line.decode(errors="replace").rstrip()
-            if NOISE.match(text):
-                continue
-            if self._is_shown:
-                self._say(text)
-            else:
-                self._kept.append(text)
+    def _take(self, line: str) -> None:
+        if NOISE.match(line):
+            return
+        if self._is_shown:
+            self._say(line)
+        else:
+            self._kept.append(line)

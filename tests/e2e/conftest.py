@@ -5,9 +5,11 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, cached_property
+from pathlib import Path
+from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any, cast
 
 import boto3
@@ -45,9 +47,15 @@ def processes() -> dict[int, tuple[int, str]]:
 
 
 class Service:
-    """A running `npm start`, and all that it printed."""
+    """A running `npm start`, or another command that starts the same, and all that it printed."""
 
-    def __init__(self, *more_options: str) -> None:
+    def __init__(
+        self,
+        *more_options: str,
+        command: Sequence[str] = ("npm", "start", "--"),
+        folder: Path = ROOT,
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         names = ("--page-port", "--port", "--lambda-port", "--dynamodb-port", "--xray-port")
         ports = {name: free_port() for name in names}
         options = [*(word for name, port in ports.items() for word in (name, str(port))), *more_options]
@@ -58,9 +66,9 @@ class Service:
         self.lines: list[str] = []
         self.greeting: list[str] = []
         self.process = subprocess.Popen(
-            ["npm", "start", "--", *options],
-            cwd=ROOT,
-            env=os.environ | HOSTILE_SHELL,
+            [*command, *options],
+            cwd=folder,
+            env={**os.environ, **HOSTILE_SHELL, **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -140,9 +148,9 @@ class Service:
 
 
 @contextmanager
-def npm_start(*options: str) -> Iterator[Service]:
+def npm_start(*options: str, start: Callable[..., Service] = Service) -> Iterator[Service]:
     """A service of one's own, ended in any case."""
-    service = Service(*options)
+    service = start(*options)
     try:
         service.wait_until_ready()
         yield service

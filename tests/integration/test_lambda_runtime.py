@@ -1,10 +1,12 @@
 """The local Lambda runtime, as serverless-offline uses it: one launcher for each instance of a function."""
 
+import itertools
 import json
 import os
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from local.file_watch import FileWatch
 from local.lambda_.function_processes import FunctionProcesses
 from local.lambda_.instance import HEADER_VARIABLE, MOST_AT_WORK, WARM_UP
 from tests.waiting import eventually
@@ -39,6 +42,11 @@ def fail(event, context): raise ValueError("no")
 
 def end(event, context): os._exit(0)
 
+def tell(event, context):
+    print("told to wait for", event)
+    while not os.path.exists(event): time.sleep(0.01)
+    return {{"code": "old"}}
+
 def hang(event, context):
     while True: pass
 
@@ -50,6 +58,7 @@ def work(event, context):
     time.sleep(0.1)
     return {{"began": began, "ended": time.monotonic()}}
 """
+NEW_FUNCTIONS = FUNCTIONS.replace('"old"', '"new"')
 
 Ask = Callable[..., dict[str, Any]]
 
@@ -71,41 +80,45 @@ def lines() -> list[str]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, daemon: socket.socket, lines: list[str]) -> Iterator[Path]:
-    """The virtual environment of a running runtime, with functions that a test can tell what to do."""
+def functions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, daemon: socket.socket, lines: list[str]
+) -> Iterator[FunctionProcesses]:
+    """A running runtime, with functions that a test can tell what to do."""
     assert daemon
     (tmp_path / "examples").mkdir()
     (tmp_path / "examples" / "example.py").write_text(FUNCTIONS)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    names = ("show", "answer_nothing", "fail", "end", "hang", "print_lines", "work")
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    names = ("show", "tell", "answer_nothing", "fail", "end", "hang", "print_lines", "work")
     service = {
         "provider": {"memorySize": 512, "timeout": TIMEOUT_SECONDS, "environment": {"VARIABLE": "of all"}},
         "functions": {name: {"name": f"the-{name}", "handler": f"examples/example.{name}"} for name in names}
-        | {"missing": {"name": "the-missing", "handler": "examples/missing.handler"}}
         | {
             "show": {
                 "name": "the-show",
                 "handler": "examples/example.show",
                 "environment": {"VARIABLE": "its own"},
                 "timeout": 30,
-            }
+            },
+            "tell": {"name": "the-tell", "handler": "examples/example.tell", "timeout": 60},
         },
     }
-    functions = FunctionProcesses(service, tmp_path, lines.append)
+    functions = FunctionProcesses(service, tmp_path, lines.append, FileWatch(tmp_path, "examples/*.py"))
     try:
         functions.wait_until_it_listens(threading.Event())
-        yield tmp_path
+        yield functions
     finally:
         functions.kill()
 
 
 @pytest.fixture
-def instance(folder: Path) -> Iterator[Callable[[str], Ask]]:
+def instance(functions: FunctionProcesses, tmp_path: Path) -> Iterator[Callable[[str], Ask]]:
     """Starts an instance of a function, as serverless-offline does; returns what sends it an event."""
+    assert functions
     started: list[subprocess.Popen[str]] = []
 
-    def start(name: str, module: str = "examples/example") -> Ask:
-        command = [str(folder / "bin" / "python3"), "-u", "invoke.py", module, name]
+    def start(name: str) -> Ask:
+        command = [str(tmp_path / "bin" / "python3"), "-u", "invoke.py", "examples/example", name]
         launcher = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert launcher.stdin
         assert launcher.stdout
@@ -185,11 +198,84 @@ def test_a_handler_that_fails_is_answered_its_error_and_its_segment_is_a_fault(
     eventually(lambda: "ValueError: no" in lines)
 
 
-def test_a_function_that_cannot_be_imported_is_answered_the_reason(folder: Path, instance: Callable[..., Ask]) -> None:
-    assert folder
-    answer = instance("handler", "examples/missing")(WARM_UP)
+@pytest.fixture
+def save(functions: FunctionProcesses, tmp_path: Path, lines: list[str]) -> Callable[[str], str]:
+    """Save the functions, in the second in which they were saved first; returns what is said about reloading them."""
+    code = tmp_path / "examples" / "example.py"
+    saved_at = itertools.count(code.stat().st_mtime_ns // 10**9 * 10**9)
 
-    assert answer == {"errorType": "ModuleNotFoundError", "errorMessage": "No module named 'examples.missing'"}
+    def save(text: str) -> str:
+        said = len(lines)
+        code.write_text(text)
+        os.utime(code, ns=(0, next(saved_at)))
+        while not any("eloaded: " in line for line in lines[said:]):
+            functions.check()
+            time.sleep(0.01)
+        return "\n".join(lines[said:])
+
+    return save
+
+
+def test_an_invocation_under_way_ends_with_the_code_of_before(
+    instance: Callable[[str], Ask], save: Callable[[str], str], tmp_path: Path, lines: list[str]
+) -> None:
+    busy, idle, end = instance("tell"), instance("tell"), tmp_path / "end"
+    assert idle("/") == {"code": "old"}
+    with ThreadPoolExecutor() as clients:
+        under_way = clients.submit(busy, str(end))
+        eventually(lambda: f"told to wait for {end}" in lines)
+
+        assert save(NEW_FUNCTIONS) == "Reloaded: example.py"
+
+        assert idle("/") == instance("tell")("/") == {"code": "new"}
+        end.touch()
+        assert under_way.result() == {"code": "old"}
+    assert busy("/") == {"code": "new"}
+
+
+def test_an_edit_of_the_same_size_in_the_same_second_is_reloaded(
+    instance: Callable[[str], Ask], save: Callable[[str], str]
+) -> None:
+    ask = instance("tell")
+    codes = [ask("/")["code"]]
+
+    for code in ("new", "NEW"):
+        save(FUNCTIONS.replace('"old"', f'"{code}"'))
+        codes.append(ask("/")["code"])
+
+    assert codes == ["old", "new", "NEW"]
+
+
+def test_code_that_cannot_be_imported_is_named_with_its_line_and_replaces_nothing(
+    instance: Callable[[str], Ask], save: Callable[[str], str], tmp_path: Path
+) -> None:
+    said = save(f"{FUNCTIONS}number = 1 +\n")
+
+    place = f"{tmp_path}/examples/example.py:{FUNCTIONS.count(chr(10)) + 1}"
+    assert f"{place}: SyntaxError: invalid syntax" in said
+    assert said.endswith("\nNot reloaded: the functions stay as they were.")
+    assert instance("tell")("/") == {"code": "old"}
+    assert save(NEW_FUNCTIONS) == "Reloaded: example.py"
+    assert instance("tell")("/") == {"code": "new"}
+
+
+def test_every_request_during_reloads_is_answered(instance: Callable[[str], Ask], save: Callable[[str], str]) -> None:
+    codes, is_over = [str(number) for number in range(2)], threading.Event()
+
+    def ask_all_the_time() -> set[str]:
+        known, codes = instance("tell"), set()
+        while not is_over.is_set():
+            codes |= {known("/")["code"], instance("tell")("/")["code"]}
+        return codes
+
+    with ThreadPoolExecutor(2) as clients:
+        asking = [clients.submit(ask_all_the_time) for _ in range(2)]
+        for code in codes:
+            save(FUNCTIONS.replace('"old"', f'"{code}"'))
+        is_over.set()
+        answered = set.union(*(asked.result() for asked in asking))
+
+    assert answered <= {"old", *codes}
 
 
 @pytest.mark.parametrize(("name", "times"), [("end", MOST_AT_WORK + 1), ("hang", 2)])

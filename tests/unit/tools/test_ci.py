@@ -41,3 +41,14 @@ def test_the_project_runs_on_the_versions_of_node_that_osls_runs_on() -> None:
     assert lock["node_modules/serverless"]["name"] == "osls"
     assert lock[""]["engines"] == lock["node_modules/serverless"]["engines"]
     assert json.loads((ROOT / "package.json").read_text())["engines"] == lock[""]["engines"]
+
+
+def test_pytest_itself_finds_the_tools_that_npm_test_finds() -> None:
+    show = "import shutil, tests.conftest; print(*map(shutil.which, ('python', 'sls', 'poetry')))"
+
+    found = subprocess.run(
+        [sys.executable, "-c", show], cwd=ROOT, env={"PATH": "/bin"}, capture_output=True, text=True, check=True
+    )
+
+    folders = (".venv/bin/python", "node_modules/.bin/sls", ".poetry/bin/poetry")
+    assert found.stdout.split() == [str(ROOT / folder) for folder in folders]

@@ -1,0 +1,162 @@
+"""What people type by habit: `sls offline`, `sls invoke local`, `sls dynamodb start`. Nothing of it reaches AWS."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingTCPServer
+from threading import Thread
+
+import pytest
+
+from local.ports import free_port
+from tests.builders import VALID
+from tests.e2e.command import Ended
+from tests.e2e.conftest import Service, npm_start
+from tools.repository import ROOT
+
+SLS = str(ROOT / "node_modules" / ".bin" / "sls")
+LIMIT_SECONDS = 60
+REQUEST = {
+    "httpMethod": "POST",
+    "path": "/orders",
+    "body": json.dumps(VALID),
+    "headers": {},
+    "requestContext": {"path": "/orders", "identity": {}},
+}
+
+Sls = Callable[..., Ended]
+
+
+@pytest.fixture(scope="module")
+def reached() -> list[str]:
+    """The requests that reached AWS."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def aws(reached: list[str]) -> Iterator[str]:
+    """A server in the place of AWS."""
+
+    class Aws(StreamRequestHandler):
+        def handle(self) -> None:
+            reached.append(self.rfile.readline().decode())
+
+    server = ThreadingTCPServer(("127.0.0.1", 0), Aws)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def shell(aws: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a shell that works with AWS."""
+    config = tmp_path_factory.mktemp("aws") / "config"
+    config.write_text(f"[profile of-work]\nregion = eu-west-1\nendpoint_url = {aws}\n")
+    return {
+        "AWS_ENDPOINT_URL": aws,
+        "AWS_ENDPOINT_URL_DYNAMODB": aws,
+        "AWS_CONFIG_FILE": str(config),
+        "AWS_PROFILE": "of-work",
+        "AWS_ACCESS_KEY_ID": "of-work",
+        "AWS_SECRET_ACCESS_KEY": "of-work",
+        "AWS_SESSION_TOKEN": "of-work",
+    }
+
+
+@pytest.fixture(scope="module")
+def folder(aws: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repository with a file .env that names AWS."""
+    folder = tmp_path_factory.mktemp("repository")
+    for name in ("functions", "node_modules", "resources", "shared"):
+        (folder / name).symlink_to(ROOT / name)
+    shutil.copy(ROOT / "serverless.yml", folder)
+    (folder / ".env").write_text(f"AWS_ENDPOINT_URL_XRAY={aws}\nAWS_ENDPOINT_URL_STS={aws}\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sls(shell: dict[str, str], folder: Path) -> Sls:
+    """Run `sls` in that shell."""
+
+    def run(*arguments: str) -> Ended:
+        command, environment = [SLS, *arguments], os.environ | shell
+        ended = subprocess.run(
+            command,
+            cwd=folder,
+            env=environment,
+            input="",
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_SECONDS,
+            check=False,
+        )
+        return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def offline(shell: dict[str, str], folder: Path) -> Iterator[Service]:
+    """The service as `sls offline start` starts it."""
+    command = (SLS, "offline", "start", "--stage", "dev", "--aws-profile", "of-work")
+    with npm_start(start=partial(Service, command=command, folder=folder, environment=shell)) as running:
+        yield running
+
+
+def test_sls_offline_start_starts_the_local_run(offline: Service, reached: list[str]) -> None:
+    order = offline.settled(offline.create())
+
+    assert order["status"] == "PROCESSED"
+    assert offline.greeting[0] == f"The order page: {offline.page_url}".rstrip("/")
+    assert reached == []
+
+
+def test_sls_invoke_local_asks_the_local_run(offline: Service, sls: Sls, reached: list[str]) -> None:
+    data = json.dumps(REQUEST)
+
+    invoked = sls("invoke", "local", "-f", "createOrder", "--lambda-port", offline.lambda_port, "--data", data)
+
+    response = json.loads(invoked.stdout)
+    assert (invoked.code, response["statusCode"]) == (0, 201)
+    assert offline.settled(json.loads(response["body"])["order_id"])["status"] == "PROCESSED"
+    assert reached == []
+
+
+def test_sls_invoke_local_fails_as_the_function_does(offline: Service, sls: Sls, reached: list[str]) -> None:
+    failed = sls("invoke", "local", "-f", "createOrder", "--lambda-port", offline.lambda_port)
+
+    assert failed.code == 1
+    assert json.loads(failed.stdout)["errorType"] == "KeyError"
+    assert reached == []
+
+
+def test_sls_dynamodb_start_has_nothing_to_do(offline: Service, sls: Sls, reached: list[str]) -> None:
+    started = sls("dynamodb", "start", "--dynamodb-port", offline.dynamodb_port)
+
+    assert started == Ended(
+        0, f"The local run has DynamoDB Local on port {offline.dynamodb_port}, with its tables.\n", ""
+    )
+    assert reached == []
+
+
+@pytest.mark.parametrize("command", ["invoke local -f createOrder", "dynamodb start", "dynamodb migrate"])
+def test_without_a_local_run_it_says_what_to_start(sls: Sls, reached: list[str], command: str) -> None:
+    port = str(free_port())
+
+    refused = sls(*command.split(), "--lambda-port", port, "--dynamodb-port", port)
+
+    assert refused == Ended(1, "", f"No local run answers on port {port}: start it with `npm start`.\n")
+    assert reached == []
+
+
+@pytest.mark.parametrize("option", ["--stage=prod", "--noSuchOption"])
+def test_sls_offline_refuses_what_the_local_run_does_not_have(sls: Sls, option: str) -> None:
+    refused = sls("offline", option)
+
+    assert refused.code == 2
+    assert "npm start --: error: " in refused.stderr
