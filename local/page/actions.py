@@ -1,24 +1,30 @@
 """What a person can do on the page: place orders, inject failures, end them. Each action answers what it did."""
 
-import http.client
+import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, get_args
+from http import HTTPStatus
+from itertools import batched
+from typing import Any
+
+import boto3
+import requests
 
 from local.dynamodb import DynamoDBLocal
-from local.page.deliveries import Deliveries
+from local.page.deliveries import BATCHES, Deliveries
 from local.page.payment_provider import LocalProvider, Mood
-from local.page.table_watch import OrderRow, TableWatch
+from local.page.table_watch import CLIENT, OrderRow
 from local.stream_mapping import Invoke
 from shared.order import to_timestamp
+from shared.order_table import STATEMENTS_PER_CALL
+from tools.repository import NEW_ORDER
 
-WRITES_AT_ONCE = 8
+REQUESTS_AT_ONCE = 4
 ANSWER_SECONDS = 60
-NAMES = {"order", "mood", "mapping", "crash", "outage", "again", "recover", "clock", "end"}
-Arguments = Mapping[str, Any]
+NAMES = {"order", "burst", "mood", "mapping", "crash", "outage", "again", "recover", "clock", "end"}
 
 
 class Refused(Exception):
@@ -27,57 +33,52 @@ class Refused(Exception):
 
 @dataclass
 class Actions:
-    """The actions: the methods of NAMES. The page shows a text that one returns."""
+    """The actions: the methods of NAMES, each with one argument. The page shows a text that one returns."""
 
-    api_port: int
+    orders_url: str
     table_name: str
     provider: LocalProvider
     deliveries: Deliveries
     dynamodb: DynamoDBLocal
     recover_orders: Invoke
-    watch: TableWatch
+    rows: Callable[[], list[OrderRow]]
     is_dynamodb_away: bool = False
+    keys: dict[str, str] = field(default_factory=dict)  # the Idempotency-Key of each order that was placed with one
 
-    def injected_failures(self) -> list[str]:
-        """Return the failures that are on."""
-        is_on = {
-            f"Payment provider {self.provider.mood}": self.provider.mood != "up",
-            "Stream mapping paused": self.deliveries.is_paused,
-            "The next charge kills its function": self.provider.is_to_crash,
-            "DynamoDB Local is unavailable": self.is_dynamodb_away,
-        }
-        return [failure for failure, on in is_on.items() if on]
-
-    def order(self, arguments: Arguments) -> dict[str, Any]:
+    def order(self, request: Mapping[str, str]) -> dict[str, Any]:
         """Send a request to the API as a client would, and return its response."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.api_port, timeout=ANSWER_SECONDS)
-        key = {"Idempotency-Key": arguments["key"]} if arguments.get("key") else {}
+        key = {"Idempotency-Key": request["key"]} if request["key"] else {}
         headers = {"Content-Type": "application/json", **key}
         try:
-            connection.request("POST", "/orders", arguments["body"].encode(), headers)
-            response = connection.getresponse()
-            is_replayed = response.headers["Idempotent-Replayed"] == "true"
-            return {"status": response.status, "is_replayed": is_replayed, "body": response.read().decode()}
-        except (OSError, ValueError, http.client.HTTPException) as error:
+            response = requests.post(self.orders_url, request["body"].encode(), headers=headers, timeout=ANSWER_SECONDS)
+            body = response.json()
+        except (OSError, ValueError) as error:
             raise Refused(f"The API did not answer: {error or type(error).__name__}.") from error
-        finally:
-            connection.close()
+        if key and "order_id" in body:
+            self.keys[body["order_id"]] = request["key"]
+        is_replayed = response.headers.get("Idempotent-Replayed") == "true"
+        return {"status": response.status_code, "is_replayed": is_replayed, "body": body}
 
-    def mood(self, arguments: Arguments) -> str:
-        if arguments["mood"] not in get_args(Mood):
-            raise Refused(f"The payment provider can only be {', '.join(get_args(Mood))}.")
-        self.provider.mood = arguments["mood"]
-        return f"The payment provider is {self.provider.mood}."
+    def burst(self, count: str) -> str:
+        orders = ({**NEW_ORDER, "customer_id": f"burst-{number}"} for number in range(1, int(count) + 1))
+        with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
+            answers = pool.map(self.order, ({"body": json.dumps(order), "key": ""} for order in orders))
+            created = sum(answer["status"] == HTTPStatus.CREATED for answer in answers)
+        return f"{created} of {count} orders were created."
 
-    def mapping(self, arguments: Arguments) -> str:
-        self.deliveries.is_paused = bool(arguments["paused"])
-        return f"The stream mapping is {'paused' if self.deliveries.is_paused else 'running'}."
+    def mood(self, mood: Mood) -> str:
+        self.provider.mood = mood
+        return f"The payment provider is {mood}."
 
-    def crash(self, _: Arguments) -> str:
+    def mapping(self, state: str) -> str:
+        self.deliveries.resumed.clear() if state == "paused" else self.deliveries.resumed.set()
+        return f"The stream mapping is {state}."
+
+    def crash(self, _: str) -> str:
         self.provider.is_to_crash = True
         return "The next function that charges an order is killed right after the charge."
 
-    def outage(self, _: Arguments) -> str:
+    def outage(self, _: str) -> str:
         if self.is_dynamodb_away:
             raise Refused("DynamoDB Local is unavailable already.")
         began, self.is_dynamodb_away = time.monotonic(), True
@@ -87,39 +88,35 @@ class Actions:
             self.is_dynamodb_away = False
         return f"DynamoDB Local {did}: it was unavailable for {time.monotonic() - began:.1f} s."
 
-    def again(self, _: Arguments) -> str:
-        if not self.deliveries.deliver_again():
-            raise Refused("Nothing has been delivered yet; place an order first.")
-        return "The last batch was delivered once more."
+    def again(self, order_id: str) -> str:
+        """Deliver an order's stream record once more; without an id the last batch."""
+        what = "record of this order" if order_id else "last batch"
+        if not self.deliveries.deliver_again(order_id):
+            raise Refused(f"The {what} is not among the last {BATCHES} batches that this run delivered.")
+        return f"The {what} was delivered once more."
 
-    def recover(self, _: Arguments) -> str:
+    def recover(self, _: str) -> str:
         result = self.recover_orders({}) or {}
         return f"RecoverOrders: {', '.join(f'{count} {name}' for name, count in result.items())}."
 
-    def clock(self, arguments: Arguments) -> str:
+    def clock(self, hours: str) -> str:
         """Let hours pass for the orders that wait, and for the payment provider's memory."""
-        passed = timedelta(hours=int(arguments["hours"]))
+        passed = timedelta(hours=int(hours))
         self.provider.ledger.move_on(passed.total_seconds())
-        with ThreadPoolExecutor(WRITES_AT_ONCE) as pool:
-            moved = sum(pool.map(lambda row: self._move(row, passed), self.watch.pending()))
-        return f"{arguments['hours']} h have passed for {moved} orders. RecoverOrders settles what is due."
+        client, moved = boto3.client("dynamodb", config=CLIENT), 0
+        updates: Any = [self._earlier(row, passed) for row in self.rows() if row.status == "PENDING"]
+        for call in batched(updates, STATEMENTS_PER_CALL, strict=False):
+            responses = client.batch_execute_statement(Statements=call)["Responses"]
+            moved += sum("Error" not in response for response in responses)
+        return f"{hours} h have passed for {moved} orders. RecoverOrders settles what is due."
 
-    def end(self, _: Arguments) -> str:
-        self.provider.mood, self.provider.is_to_crash, self.deliveries.is_paused = "up", False, False
+    def end(self, _: str) -> str:
+        self.provider.mood, self.provider.is_to_crash = "up", False
+        self.deliveries.resumed.set()
         return "All injected failures have ended."
 
-    def _move(self, row: OrderRow, passed: timedelta) -> bool:
-        """Make an order older, unless it was settled meanwhile."""
-        times = {"created_at": row.created_at, "due_at": row.due_at}
-        earlier = {name: datetime.fromisoformat(time) - passed for name, time in times.items() if time}
-        try:
-            self.watch.dynamodb.update_item(
-                TableName=self.table_name,
-                Key={"order_id": {"S": row.order_id}},
-                UpdateExpression=f"SET {', '.join(f'{name} = :{name}' for name in earlier)}",
-                ConditionExpression="attribute_exists(pending_bucket)",
-                ExpressionAttributeValues={f":{name}": {"S": to_timestamp(time)} for name, time in earlier.items()},
-            )
-        except self.watch.dynamodb.exceptions.ConditionalCheckFailedException:
-            return False
-        return True
+    def _earlier(self, row: OrderRow, passed: timedelta) -> dict[str, Any]:
+        """Return the statement that makes an order older, unless it has changed meanwhile."""
+        times = [to_timestamp(datetime.fromisoformat(time) - passed) for time in (row.created_at, row.due_at)]
+        statement = f'UPDATE "{self.table_name}" SET "created_at"=? SET "due_at"=? WHERE "order_id"=? AND "due_at"=?'  # noqa: S608  # ours
+        return {"Statement": statement, "Parameters": [{"S": value} for value in (*times, row.order_id, row.due_at)]}

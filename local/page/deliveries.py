@@ -4,80 +4,82 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from local.stream_mapping import FunctionError, FunctionNotInvoked, Invoke, InvokeInLane, MappingEvent
+from local.stream_mapping import FunctionError, Invoke, InvokeInLane, MappingEvent
 
-REMEMBERED = 100
+ENTRIES, BATCHES = 100, 1_000  # how many are remembered
+AT_WORK = "at work"
+
+
+@dataclass
+class Entry:
+    """A delivery; or what the mapping reports: a retry, a split, a message to the failure queue."""
+
+    result: str
+    lane: str = ""
+    records: int | None = None
+    seconds: float | None = None
+    level: str = ""
+    message: Mapping[str, Any] | None = None
+    at: float = field(default_factory=time.time)
 
 
 class Deliveries:
-    """Stands between the mapping and the function, and takes the mapping's events: retries, splits, giving up."""
+    """Stands between the mapping and the function, and takes the mapping's events."""
 
     def __init__(self) -> None:
-        self.entries = deque[dict[str, Any]](maxlen=REMEMBERED)
+        self.entries = deque[Entry](maxlen=ENTRIES)
         self.given_up = 0
-        self._resumed, self._ended = threading.Event(), threading.Event()
-        self._resumed.set()
-        self._last: tuple[dict[str, Any], Invoke] | None = None
-
-    @property
-    def is_paused(self) -> bool:
-        """Whether the mapping waits before its next delivery."""
-        return not self._resumed.is_set()
-
-    @is_paused.setter
-    def is_paused(self, paused: bool) -> None:
-        self._resumed.clear() if paused else self._resumed.set()
-
-    def end(self) -> None:
-        """Drop the deliveries that wait: the local run ends."""
-        self._ended.set()
-        self._resumed.set()
+        self.resumed = threading.Event()  # while it is not set, the mapping waits before its next delivery
+        self.resumed.set()
+        self._batches = deque[tuple[dict[str, Any], Invoke]](maxlen=BATCHES)
 
     def watched(self, invoke: Invoke) -> InvokeInLane:
         """Return what the mapping is to call instead of `invoke`."""
 
         def deliver(event: dict[str, Any], lane: int) -> dict[str, Any] | None:
-            self._resumed.wait()
-            if self._ended.is_set():
-                raise FunctionNotInvoked("the mapping is paused")
-            self._last = event, invoke
-            return self._deliver(event, invoke, _name(lane))
+            self.resumed.wait()
+            self._batches.append((event, invoke))
+            return self._deliver(event, invoke, str(lane))
 
         return deliver
 
-    def deliver_again(self) -> bool:
-        """Deliver the last batch once more, as a stream may; False if there was none."""
-        if self._last is None:
-            return False
-        self._deliver(*self._last, "again")
-        return True
+    def deliver_again(self, order_id: str) -> bool:
+        """Deliver the last batch, or an order's record alone, once more, as a stream may; False if there is none."""
+        for event, invoke in list(self._batches) if order_id else list(self._batches)[-1:]:
+            if records := [record for record in event["Records"] if order_id in {"", _order_id(record)}]:
+                self._deliver({"Records": records}, invoke, "again")
+                return True
+        return False
 
     def take_failure(self, message: Mapping[str, Any]) -> None:
         """Take what the failure queue would get."""
-        self.given_up += message["DDBStreamBatchInfo"]["batchSize"]
-        self.entries.append({"at": time.time(), "failure": message})
+        records = message["DDBStreamBatchInfo"]["batchSize"]
+        self.given_up += records
+        result = f"to the failure queue: {message['requestContext']['condition']}"
+        self.entries.append(Entry(result, records=records, message=message))
 
     def take_event(self, event: MappingEvent) -> None:
         """Take what the mapping reports."""
-        lane = "" if event.lane is None else _name(event.lane)
-        self.entries.append({"at": time.time(), "lane": lane, "note": event.message, "level": event.level})
+        self.entries.append(Entry(event.message, "" if event.lane is None else str(event.lane), level=event.level))
 
     def _deliver(self, event: dict[str, Any], invoke: Invoke, lane: str) -> dict[str, Any] | None:
-        entry: dict[str, Any] = {"at": time.time(), "lane": lane, "records": len(event["Records"])}
+        entry = Entry(AT_WORK, lane, len(event["Records"]))
         self.entries.append(entry)
         began = time.monotonic()
         try:
             response = invoke(event)
         except FunctionError as error:
-            entry["error"] = str(error)
+            entry.level, entry.result = "ERROR", str(error)
             raise
         finally:
-            entry["seconds"] = round(time.monotonic() - began, 3)
-        entry["failures"] = len((response or {}).get("batchItemFailures", []))
+            entry.seconds = time.monotonic() - began
+        failures = len((response or {}).get("batchItemFailures", []))
+        entry.level, entry.result = ("ERROR", f"{failures} reported as failed") if failures else ("", "recorded")
         return response
 
 
-def _name(lane: int) -> str:
-    return f"lane {lane}"
+def _order_id(record: Mapping[str, Any]) -> str:
+    return str(record["dynamodb"]["Keys"]["order_id"]["S"])

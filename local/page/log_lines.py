@@ -5,23 +5,11 @@ import re
 import time
 from typing import Any
 
-# Fields that are shown at their own place, or not at all.
-NOT_DETAILS = {
-    "cold_start",
-    "correlation_id",
-    "exception",
-    "level",
-    "location",
-    "message",
-    "order_id",
-    "parent_id",
-    "service",
-    "stack_trace",
-    "timestamp",
-    "trace_id",
-    "xray_trace_id",
-}
-
+# Fields that are shown at their own place, or not at all. An attempt's times are in its trace.
+_NO_DETAIL = re.compile(
+    "cold_start|correlation_id|exception|level|location|message|order_id|parent_id|service|stack_trace|timestamp|"
+    "(xray_)?trace_id|function_.*|.*_at_ms"
+)
 REMEMBERED_ORDERS = 20_000
 _ORDER_ID = re.compile(r'"order_id": ?"([0-9a-f-]{36})"')
 _ACCEPTED = re.compile(r'"message": ?"Order created"')
@@ -38,9 +26,8 @@ def readable(line: str) -> str | None:
         return line
     if not isinstance(entry, dict):
         return line
-    if (
-        "_aws" in entry
-    ):  # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+    if "_aws" in entry:
         return None
     if not {"level", "message", "timestamp"} <= entry.keys():
         return line
@@ -48,12 +35,8 @@ def readable(line: str) -> str | None:
     parts = [str(entry["timestamp"])[11:19], f"{function:14}", str(entry.get("order_id", "-")), str(entry["message"])]
     if entry["level"] != "INFO":
         parts.insert(-1, entry["level"])
-    return " ".join([*parts, *(f"{name}={value}" for name, value in entry.items() if _is_detail(name, value))])
-
-
-def _is_detail(name: str, value: object) -> bool:
-    """Whether a person reads the field: not the times of the parts of an attempt, which its trace shows."""
-    return bool(value) and name not in NOT_DETAILS and not name.startswith("function_") and not name.endswith("_at_ms")
+    details = [f"{name}={value}" for name, value in entry.items() if value and not _NO_DETAIL.fullmatch(name)]
+    return " ".join(parts + details)
 
 
 class FunctionLogs:

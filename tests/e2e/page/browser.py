@@ -1,7 +1,6 @@
 """The order page in a browser that is installed here, and what a person does and sees there."""
 
 import http
-import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -76,7 +75,7 @@ class Window:
                 self.press(preset)
             answer = answered.value.json()
             if answer["status"] != http.HTTPStatus.SERVICE_UNAVAILABLE:
-                return str(json.loads(answer["body"])["order_id"])
+                return str(answer["body"]["order_id"])
 
     def count(self, name: str) -> int:
         return int(self.page.locator(f"#{name}").inner_text())

@@ -47,7 +47,7 @@ def test_text_from_a_client_is_never_interpreted(browser: Browser, service: Serv
     [{"Origin": "http://example.com"}, {"Host": "example.com"}, {"Host": "example.com:80"}, {"Origin": "null"}],
 )
 @pytest.mark.parametrize(
-    ("method", "path"), [("GET", "/"), ("GET", "/events"), ("GET", "/orders/x/logs"), ("POST", "/actions/end")]
+    ("method", "path"), [("GET", "/"), ("GET", "/parts"), ("GET", "/orders/x/logs"), ("POST", "/actions/end")]
 )
 def test_a_stranger_is_refused(service: Service, headers: dict[str, str], method: str, path: str) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", int(service.page_port), timeout=LIMIT_SECONDS)
@@ -129,5 +129,10 @@ def test_an_order_can_be_placed_and_opened_by_keyboard_alone(browser: Browser, s
     window.page.keyboard.press("Enter")
 
     expect(window.page.locator("#order-title")).to_be_focused()
-    expect(window.page.locator("#order-content")).to_contain_text("-keyboard", timeout=SETTLE_MS)
+    expect(window.page.locator("#order")).to_contain_text("-keyboard", timeout=SETTLE_MS)
+    window.page.get_by_role("button", name="slow").focus()
+    window.page.keyboard.press("Enter")
+    window.sees(".injected", "Payment provider slow")
+    expect(window.page.get_by_role("button", name="slow")).to_be_focused()  # although it is drawn anew
+    window.press("End all failures")
     window.page.context.close()
