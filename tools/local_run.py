@@ -1,10 +1,8 @@
 """Where the local run (`npm start`) listens, unless its options say otherwise, and how to call it."""
 
-import os
 from typing import TYPE_CHECKING
 
 import boto3
-from botocore.session import Session
 
 from tools.command import CommandFailed
 
@@ -20,11 +18,8 @@ def no_local_run(port: int) -> CommandFailed:
 
 
 def xray_client(endpoint_url: str) -> "XRayClient":
-    """Return a client of the local X-Ray, which accepts any credentials. No setting of AWS's SDKs changes it."""
-    defaults = {name: (None, None, default, None) for name, (*_, default, _) in Session.SESSION_VARIABLES.items()}
-    no_file = (None, None, os.devnull, None)
+    """Return a client of the local X-Ray, which accepts any credentials."""
     session = boto3.Session(
-        botocore_session=Session(defaults | {"config_file": no_file, "credentials_file": no_file}),
         aws_access_key_id="local",
         aws_secret_access_key="local",  # noqa: S106  # nothing secret
         region_name="us-east-1",

@@ -158,8 +158,17 @@ def test_a_function_starts_whatever_characters_the_path_of_the_clone_has() -> No
     assert started.stdout == f"{path}\n"
 
 
-def test_smoke_works_whatever_the_shell_has(service: Service) -> None:
-    ports = ["--port", service.port, "--xray-port", service.xray_port]
-    smoke = ["npm", "run", "--silent", "smoke", "--", *ports]
+@pytest.mark.parametrize("script", ["smoke", "trace"])
+def test_smoke_and_trace_work_whatever_the_shell_has(service: Service, script: str) -> None:
+    command = ["npm", "run", "--silent", script, "--", "--port", service.port, "--xray-port", service.xray_port]
+    command += ["--page-port", service.page_port, service.create()] if script == "trace" else []
 
-    subprocess.run(smoke, cwd=ROOT, env=os.environ | HOSTILE_SHELL, timeout=LIMIT_SECONDS, check=True)
+    subprocess.run(command, cwd=ROOT, env=os.environ | HOSTILE_SHELL, timeout=LIMIT_SECONDS, check=True)
+
+
+def test_a_profile_that_is_gone_is_said_in_one_line() -> None:
+    key = ["npm", "run", "--silent", "smoke", "--", "--stage", "dev"]
+
+    refused = subprocess.run(key, cwd=ROOT, env=os.environ | HOSTILE_SHELL, capture_output=True, text=True, check=False)
+
+    assert (refused.returncode, refused.stderr) == (1, "The config profile (gone) could not be found\n")
