@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local import serverless_yml
 from local.child_process import LocalRunFailed
 from local.dynamodb import DynamoDBLocal
-from local.file_watch import FileWatch
+from local.lambda_ import debugging
 from local.lambda_.endpoint import invoker
 from local.lambda_.function_processes import FunctionProcesses
 from local.lambda_.instance import WARM_UP
@@ -28,7 +28,6 @@ from local.page.payment_provider import FOLDER_VARIABLE, LocalProvider
 from local.page.server import OrderPage
 from local.stream_mapping import FunctionError, MappingEvent, MappingSettings, StreamMapping, UnsupportedMapping
 from local.xray import LocalXRay
-from tools.repository import ROOT
 
 WATCH_SECONDS = 0.2
 READY = """Ready in {:.0f} s: POST an order, GET it, see all with `npm run trace -- ORDER_ID`. Ctrl-C ends it.
@@ -54,15 +53,17 @@ class Ports(NamedTuple):
 class LocalRun:
     """Runs until it is asked to end, our parent ends, or a part fails. No process is left behind."""
 
-    def __init__(self, ports: Ports, database: Path | None = None, *, json: bool = False) -> None:
-        self._ports, self._database, self._is_json = ports, database, json
+    def __init__(
+        self, ports: Ports, database: Path | None = None, *, json: bool = False, debugged: tuple[str, int] | None = None
+    ) -> None:
+        self._ports, self._database, self._is_json, self._debugged = ports, database, json, debugged
         self._is_asked_to_end = False
         self._stop = threading.Event()
         self._parent = os.getppid()
 
     def run(self) -> None:
         """Start every part and watch them; ends with Stopped or LocalRunFailed."""
-        began, settings = time.monotonic(), FileWatch(ROOT, "serverless.yml", "resources/*")
+        began = time.monotonic()
         with ExitStack() as parts:
             folder = self._database or Path(parts.enter_context(TemporaryDirectory(prefix="order-processor-")))
             os.environ.update(
@@ -78,9 +79,12 @@ class LocalRun:
             parts.callback(page.stop)
             starts = [pool.submit(start) for start in (serverless_yml.load, dynamodb.start, xray.start)]
             service, *_ = self._results(*starts)
+            if self._debugged:
+                debugging.switch_timeout_off(service, self._debugged[0])
 
             runtime_folder = Path(parts.enter_context(TemporaryDirectory(prefix="order-processor-")))
-            functions = FunctionProcesses(service, runtime_folder, partial(self._take_log_line, page.logs))
+            take_line = partial(self._take_log_line, page.logs)
+            functions = FunctionProcesses(service, runtime_folder, take_line, debugged=self._debugged)
             parts.callback(functions.kill)
             offline = ServerlessOffline(
                 api_port=self._ports.api, lambda_port=self._ports.functions, virtual_env=runtime_folder, say=self.say
@@ -105,8 +109,7 @@ class LocalRun:
             )
             offline.show(kept=False)
             self.say(READY.format(time.monotonic() - began, self._ports.api))
-            endings = partial(_check_mappings, mappings)
-            self._watch(dynamodb.check, functions.check, offline.check, endings, partial(self._show_changed, settings))
+            self._watch(dynamodb.check, functions.check, offline.check, partial(_check_mappings, mappings))
 
     def end(self, *_: object) -> None:
         """Ask it to end. This is a signal handler, so it takes no lock."""
@@ -176,10 +179,6 @@ class LocalRun:
             for check in checks:
                 check()
             time.sleep(WATCH_SECONDS)
-
-    def _show_changed(self, settings: FileWatch) -> None:
-        for path in settings.changed():
-            self.say(f"{path.relative_to(ROOT)} has changed: end this run and start it again to use it.")
 
     def _check(self) -> None:
         if self._is_asked_to_end or os.getppid() != self._parent:
