@@ -54,7 +54,12 @@ class LocalRun:
     """Runs until it is asked to end, our parent ends, or a part fails. No process is left behind."""
 
     def __init__(
-        self, ports: Ports, database: Path | None = None, *, json: bool = False, debugged: tuple[str, int] | None = None
+        self,
+        ports: Ports,
+        database: Path | None = None,
+        *,
+        json: bool = False,
+        debugged: tuple[str, int] | None = None,
     ) -> None:
         self._ports, self._database, self._is_json, self._debugged = ports, database, json, debugged
         self._is_asked_to_end = False
@@ -80,11 +85,11 @@ class LocalRun:
             starts = [pool.submit(start) for start in (serverless_yml.load, dynamodb.start, xray.start)]
             service, *_ = self._results(*starts)
             if self._debugged:
-                debugging.switch_timeout_off(service, self._debugged[0])
+                debugging.prepare(service, *self._debugged)
 
             runtime_folder = Path(parts.enter_context(TemporaryDirectory(prefix="order-processor-")))
             take_line = partial(self._take_log_line, page.logs)
-            functions = FunctionProcesses(service, runtime_folder, take_line, debugged=self._debugged)
+            functions = FunctionProcesses(service, runtime_folder, take_line)
             parts.callback(functions.kill)
             offline = ServerlessOffline(
                 api_port=self._ports.api, lambda_port=self._ports.functions, virtual_env=runtime_folder, say=self.say

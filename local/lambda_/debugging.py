@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 A_DAY_SECONDS = 86_400
 
 
-def switch_timeout_off(service: Mapping[str, Any], key: str) -> None:
-    """Let a function of serverless.yml take a day."""
-    if key not in service["functions"]:
-        raise LocalRunFailed(f"--debug: expected {' or '.join(service['functions'])}.")
-    service["functions"][key]["timeout"] = A_DAY_SECONDS
+def prepare(service: Mapping[str, Any], key: str, port: int) -> None:
+    """Let a function of serverless.yml be debugged, without its timeout, while no schedule starts one."""
+    functions = service["functions"]
+    if key not in functions:
+        raise LocalRunFailed(f"--debug: expected {' or '.join(functions)}.")
+    for function in functions.values():
+        function["is_schedule_off"] = True
+    functions[key] |= {"debug_port": port, "timeout": A_DAY_SECONDS}
 
 
 def listen(key: str, port: int) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from local import serverless_yml
 from local.child_process import ChildProcess, LocalRunFailed
-from local.file_watch import FileWatch
+from local.lambda_.file_watch import FileWatch
 from local.lambda_.launcher import socket_name
 from local.lambda_.runtime import NEW
 from tools.repository import ROOT
@@ -36,26 +36,18 @@ class FunctionProcesses:
         folder: Path,
         on_line: Callable[[str], None],
         root: Path = ROOT,
-        debugged: tuple[str, int] | None = None,
     ) -> None:
         self._on_line, self._root = on_line, root
+        functions = [{**serverless_yml.function(service, key), "key": key} for key in service["functions"]]
         # A debugger would lose a function that is reloaded.
-        code, settings = ((), SETTINGS + CODE) if debugged else (CODE, SETTINGS)
+        is_debugging = any("debug_port" in function for function in functions)
+        code, settings = ((), SETTINGS + CODE) if is_debugging else (CODE, SETTINGS)
         self._code, self._settings = FileWatch(root, *code), FileWatch(root, *settings)
         python = folder / "bin" / "python3"
         python.parent.mkdir()
         launcher = shlex.join([sys.executable, "-IS", str(LAUNCHER), str(folder)])
         python.write_text(f'#!/bin/sh\nexec {launcher} "$@"\n')
         python.chmod(0o700)
-        functions = [
-            {
-                **serverless_yml.function(service, key),
-                "key": key,
-                "debug_port": debugged[1] if debugged and debugged[0] == key else None,
-                "is_schedule_off": debugged is not None,
-            }
-            for key in service["functions"]
-        ]
         by_socket = {str(folder / socket_name(function["handler"])): function for function in functions}
         self._sockets = [Path(path) for path in by_socket]
         self._command = [sys.executable, "-m", "local.lambda_.runtime", json.dumps(by_socket)]

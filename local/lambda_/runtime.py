@@ -59,13 +59,14 @@ def _serve(path: str, function: Mapping[str, Any]) -> None:
         "AWS_LAMBDA_FUNCTION_NAME": function["name"],
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function["memorySize"]),
     }
-    if function["debug_port"]:
-        debugging.listen(function["key"], function["debug_port"])
+    debug_port = function.get("debug_port")
+    if debug_port:
+        debugging.listen(function["key"], debug_port)
     else:
         debugging.refuse_breakpoints(function["key"])
     module, _, attribute = function["handler"].replace("/", ".").rpartition(".")
     handler = getattr(_import(module), attribute)
-    with (DebuggedRuntime if function["debug_port"] else Runtime)(path, function, handler) as runtime:
+    with (DebuggedRuntime if debug_port else Runtime)(path, function, handler) as runtime:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit())
         os.rename(str(runtime.server_address), f"{path}{NEW}")  # noqa: PTH104  # now it listens
         runtime.serve_forever()

@@ -9,11 +9,11 @@ import pytest
 
 from local.child_process import LocalRunFailed
 from local.environment import DEBUG_PORT
-from local.lambda_.debugging import switch_timeout_off
+from local.lambda_.debugging import prepare
 from local.ports import free_port
 from shared.settlement import PROVIDER_TIMEOUT_SECONDS
 from tests.e2e.conftest import Service, npm_start
-from tests.e2e.debugger import Debugger
+from tests.e2e.start.debugger import Debugger
 from tools.repository import ROOT
 
 PROCESS_PAYMENT, AFTER_PAYMENTS = ROOT / "functions" / "process_payment.py", "settlement.close()"
@@ -67,11 +67,14 @@ def test_without_an_editor_the_function_does_not_stop(service: Service) -> None:
 def test_the_function_has_a_day_and_has_to_exist() -> None:
     service = {"functions": {key: {"timeout": 10} for key in ("createOrder", "getOrder")}}
 
-    switch_timeout_off(service, "getOrder")
+    prepare(service, "getOrder", 1)
 
-    assert service["functions"] == {"createOrder": {"timeout": 10}, "getOrder": {"timeout": 86_400}}
+    assert {key: function["timeout"] for key, function in service["functions"].items()} == {
+        "createOrder": 10,
+        "getOrder": 86_400,
+    }
     with pytest.raises(LocalRunFailed, match=r"^--debug: expected createOrder or getOrder\.$"):
-        switch_timeout_off(service, "get_order")
+        prepare(service, "get_order", 1)
 
 
 def test_the_editors_configuration_has_the_port() -> None:
