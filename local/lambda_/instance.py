@@ -65,7 +65,7 @@ def answer(runtime: "Runtime", line: bytes) -> bytes:
     invocation = json.loads(line)
     event = invocation["event"]
     # While a person debugs, the schedule of RecoverOrders must not settle what stands still at a breakpoint.
-    is_ignored = event == WARM_UP or (runtime.function["is_schedule_off"] and event.get("source") == SCHEDULE)
+    is_ignored = event == WARM_UP or ("is_schedule_off" in runtime.function and event.get("source") == SCHEDULE)
     result = {} if is_ignored else _invoke(runtime, invocation)
     return json.dumps({"__offline_payload__": result}).encode() + b"\n"
 

@@ -293,13 +293,13 @@ def test_a_breakpoint_without_a_debugger_says_what_to_do(instance: Callable[[str
     eventually(lambda: said in lines)
 
 
-@pytest.mark.parametrize(("is_schedule_off", "runs"), [(True, 1), (False, 2)])
+@pytest.mark.parametrize(("debugging", "runs"), [({"is_schedule_off": True}, 1), ({}, 2)])
 def test_while_a_function_is_debugged_no_schedule_starts_one(
-    daemon: socket.socket, *, is_schedule_off: bool, runs: int
+    daemon: socket.socket, debugging: dict[str, Any], runs: int
 ) -> None:
     assert daemon
     events: list[object] = []
-    function = {"name": "f", "memorySize": 1, "timeout": 1, "is_schedule_off": is_schedule_off}
+    function = {"name": "f", "memorySize": 1, "timeout": 1, **debugging}
     runtime = SimpleNamespace(function=function, handler=lambda event, _: events.append(event))
 
     for event in ({"source": "aws.events"}, {}):
