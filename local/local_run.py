@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
 from functools import partial
@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local import serverless_yml
 from local.child_process import LocalRunFailed
 from local.dynamodb import DynamoDBLocal
-from local.lambda_ import debugging
+from local.lambda_ import api_gateway, debugging
 from local.lambda_.endpoint import invoker
 from local.lambda_.function_processes import FunctionProcesses
 from local.lambda_.instance import WARM_UP
@@ -60,8 +60,10 @@ class LocalRun:
         *,
         json: bool = False,
         debugged: tuple[str, int] | None = None,
+        api_keys: Sequence[str] = (),
     ) -> None:
-        self._ports, self._database, self._is_json, self._debugged = ports, database, json, debugged
+        self._ports, self._database, self._is_json = ports, database, json
+        self._debugged, self._api_keys = debugged, api_keys
         self._is_asked_to_end = False
         self._stop = threading.Event()
         self._parent = os.getppid()
@@ -80,12 +82,14 @@ class LocalRun:
             parts.callback(xray.stop)
             pool = parts.enter_context(ThreadPoolExecutor())
             parts.callback(self._stop.set)  # first, so that no part reports the end of another as an error
-            page = OrderPage(self._ports.page, LocalProvider(folder))
+            page = OrderPage(self._ports.page, LocalProvider(folder), next(iter(self._api_keys), None))
             parts.callback(page.stop)
             starts = [pool.submit(start) for start in (serverless_yml.load, dynamodb.start, xray.start)]
             service, *_ = self._results(*starts)
             if self._debugged:
                 debugging.prepare(service, *self._debugged)
+            if self._api_keys:
+                api_gateway.ask_for_keys(service, self._api_keys)
 
             runtime_folder = Path(parts.enter_context(TemporaryDirectory(prefix="order-processor-")))
             take_line = partial(self._take_log_line, page.logs)

@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
     # Not above: moto makes a client of AWS while it is imported.
     from local.local_run import LocalRun, Ports, Stopped  # noqa: PLC0415
 
-    run = LocalRun(Ports(*ports), options.database, json=options.json, debugged=debugged)
+    run = LocalRun(Ports(*ports), options.database, json=options.json, debugged=debugged, api_keys=options.api_key)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, run.end)
     run.say(f"The order page: http://127.0.0.1:{options.page_port}")
@@ -92,6 +92,9 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--debug", metavar="FUNCTION", help="let an editor debug a function, such as createOrder")
     parser.add_argument(
         "--debug-port", type=_port, default=DEBUG_PORT, metavar="PORT", help="for the editor (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--api-key", action="append", default=[], metavar="KEY", help="ask for this key, as AWS does; again for another"
     )
     # People add these to `sls offline`; they change nothing.
     parser.add_argument("-s", "--stage", choices=["dev"], help=argparse.SUPPRESS)

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
+from local.lambda_.api_gateway import header, refusal
 from local.lambda_.launcher import EVENTS
 from shared.tracing import TraceHeader
 
@@ -66,7 +67,7 @@ def answer(runtime: "Runtime", line: bytes) -> bytes:
     event = invocation["event"]
     # While a person debugs, the schedule of RecoverOrders must not settle what stands still at a breakpoint.
     is_ignored = event == WARM_UP or ("is_schedule_off" in runtime.function and event.get("source") == SCHEDULE)
-    result = {} if is_ignored else _invoke(runtime, invocation)
+    result = {} if is_ignored else refusal(event, runtime.function) or _invoke(runtime, invocation)
     return json.dumps({"__offline_payload__": result}).encode() + b"\n"
 
 
@@ -75,7 +76,7 @@ def _invoke(runtime: "Runtime", invocation: Mapping[str, Any]) -> dict[str, Any]
     context = InvocationContext(name, memory_size, timeout, invocation["context"]["awsRequestId"])
     faulthandler.dump_traceback_later(timeout, exit=True)
     try:
-        with trace(name, _requested_trace(invocation["event"])):
+        with trace(name, header(invocation["event"], "x-amzn-trace-id")):
             return runtime.handler(invocation["event"], context) or {}
     except Exception as error:  # noqa: BLE001  # Lambda answers every error of a function so
         traceback.print_exc()
@@ -86,12 +87,6 @@ def _invoke(runtime: "Runtime", invocation: Mapping[str, Any]) -> dict[str, Any]
 
 def _error(error: Exception) -> dict[str, Any]:
     return {"errorType": type(error).__name__, "errorMessage": str(error)}
-
-
-def _requested_trace(event: Any) -> str:  # noqa: ANN401  # whatever the function was sent
-    """Return the header of a request that names the trace to continue."""
-    headers = event.get("headers") if isinstance(event, dict) else None
-    return next((str(value) for name, value in (headers or {}).items() if name.lower() == "x-amzn-trace-id"), "")
 
 
 @contextmanager

@@ -37,6 +37,7 @@ class Actions:
     recover_orders: Invoke
     watch: TableWatch
     is_dynamodb_away: bool = False
+    api_key: str | None = None
 
     def injected_failures(self) -> list[str]:
         """Return the failures that are on."""
@@ -51,8 +52,8 @@ class Actions:
     def order(self, arguments: Arguments) -> dict[str, Any]:
         """Send a request to the API as a client would, and return its response."""
         connection = http.client.HTTPConnection("127.0.0.1", self.api_port, timeout=ANSWER_SECONDS)
-        key = {"Idempotency-Key": arguments["key"]} if arguments.get("key") else {}
-        headers = {"Content-Type": "application/json", **key}
+        keys = {"Idempotency-Key": arguments.get("key"), "x-api-key": self.api_key}
+        headers = {"Content-Type": "application/json"} | {name: key for name, key in keys.items() if key}
         try:
             connection.request("POST", "/orders", arguments["body"].encode(), headers)
             response = connection.getresponse()

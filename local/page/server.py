@@ -53,9 +53,9 @@ class Reader:
 class OrderPage:
     """The page. Until `show` it says that the service is starting."""
 
-    def __init__(self, port: int, provider: LocalProvider) -> None:
+    def __init__(self, port: int, provider: LocalProvider, api_key: str | None = None) -> None:
         self._hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
-        self._provider = provider
+        self._provider, self._api_key = provider, api_key
         self.deliveries, self.logs = Deliveries(), FunctionLogs()
         self._actions: Actions | None = None
         self._ended = threading.Event()
@@ -69,7 +69,7 @@ class OrderPage:
         self._watch = TableWatch(table_name)
         self._orders = OrderReader(table_name, xray_url, self.logs)
         parts = self._provider, self.deliveries, dynamodb, recover_orders, self._watch
-        self._actions = Actions(api_port, table_name, *parts)
+        self._actions = Actions(api_port, table_name, *parts, api_key=self._api_key)
 
     def stop(self) -> None:
         """End all streams, and the server."""
