@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -103,7 +103,7 @@ class LocalRun:
             self._results(*(pool.submit(part.wait_until_it_listens, self._stop) for part in (functions, offline)))
             table_name = serverless_yml.orders_table_definition(service)["TableName"]
             warm_ups = [pool.submit(self._warm_up, service, key) for key in service["functions"]]
-            self._results(*warm_ups, pool.submit(_warm_up_table, table_name))
+            self._results(*warm_ups, pool.submit(dynamodb.warm_up, table_name))
 
             mappings = [
                 pool.submit(self._stream_mapping(service, key, event, page.deliveries).run, self._stop)
@@ -197,12 +197,3 @@ class LocalRun:
 def _check_mappings(mappings: Iterable[Future[None]]) -> None:
     for ended in (mapping for mapping in mappings if mapping.done()):
         raise LocalRunFailed(f"A stream mapping has ended by itself: {ended.exception()}")
-
-
-def _warm_up_table(name: str) -> None:
-    """Send a write that is refused: DynamoDB Local loads code for its first write, which takes long."""
-    client = boto3.client("dynamodb")
-    with suppress(client.exceptions.ConditionalCheckFailedException):
-        client.put_item(
-            TableName=name, Item={"order_id": {"S": "warm-up"}}, ConditionExpression="attribute_exists(order_id)"
-        )
