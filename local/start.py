@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from local.child_process import LocalRunFailed
-from local.environment import DYNAMODB_PORT, LAMBDA_PORT, environment
+from local.environment import DEBUG_PORT, DYNAMODB_PORT, LAMBDA_PORT, environment
 from local.ports import is_free
 from tools.local_run import API_PORT, PAGE_PORT, XRAY_PORT
 from tools.repository import callers_path
@@ -31,7 +31,9 @@ def main(arguments: Sequence[str]) -> int:
     """Run until Ctrl-C (0), or until a part fails (1)."""
     options = _options(arguments)
     ports = _ports(options)
-    for option, port in zip(PORTS, ports, strict=True):
+    debugged = (options.debug, options.debug_port) if options.debug else None
+    debug_ports = [("--debug-port", options.debug_port)] if options.debug else []
+    for option, port in [*zip(PORTS, ports, strict=True), *debug_ports]:
         if reason := _obstacle(port):
             print(f"Port {port} {reason}choose another with `npm start -- {option} PORT`.", file=sys.stderr)
             return 1
@@ -41,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
     # Not above: moto makes a client of AWS while it is imported.
     from local.local_run import LocalRun, Ports, Stopped  # noqa: PLC0415
 
-    run = LocalRun(Ports(*ports), options.database, json=options.json)
+    run = LocalRun(Ports(*ports), options.database, json=options.json, debugged=debugged, api_keys=options.api_key)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, run.end)
     run.say(f"The order page: http://127.0.0.1:{options.page_port}")
@@ -87,6 +89,13 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         help="where the orders are kept (default: in memory, for this run)",
     )
     parser.add_argument("--json", action="store_true", help="show the functions' log lines as they write them")
+    parser.add_argument("--debug", metavar="FUNCTION", help="let an editor debug a function, such as createOrder")
+    parser.add_argument(
+        "--debug-port", type=_port, default=DEBUG_PORT, metavar="PORT", help="for the editor (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--api-key", action="append", default=[], metavar="KEY", help="ask for this key, as AWS does; again for another"
+    )
     # People add these to `sls offline`; they change nothing.
     parser.add_argument("-s", "--stage", choices=["dev"], help=argparse.SUPPRESS)
     parser.add_argument("--aws-profile", help=argparse.SUPPRESS)

@@ -46,8 +46,9 @@ module.exports = class LocalOnly {
   async #ask(port, path, body) {
     try {
       return await fetch(`http://127.0.0.1:${port}${path}`, { method: "POST", body });
-    } catch {
-      return fail(`No local run answers on port ${port}: start it with \`npm start\`.`);
+    } catch ({ cause, message }) {
+      const isAbsent = cause?.code === "ECONNREFUSED";
+      return fail(isAbsent ? `No local run answers on port ${port}: start it with \`npm start\`.` : message);
     }
   }
 };

@@ -13,13 +13,13 @@ from typing import Any
 
 from local import serverless_yml
 from local.child_process import ChildProcess, LocalRunFailed
-from local.file_watch import FileWatch
+from local.lambda_.file_watch import FileWatch
 from local.lambda_.launcher import socket_name
 from local.lambda_.runtime import NEW
 from tools.repository import ROOT
 
 POLL_SECONDS = 0.05
-CODE = ("functions/**/*.py", "shared/**/*.py")
+CODE, SETTINGS = ("functions/**/*.py", "shared/**/*.py"), ("serverless.yml", "resources/*")
 LAUNCHER = Path(__file__).with_name("launcher.py")
 
 
@@ -31,20 +31,27 @@ class FunctionProcesses:
     """
 
     def __init__(
-        self, service: Mapping[str, Any], folder: Path, on_line: Callable[[str], None], code: FileWatch | None = None
+        self,
+        service: Mapping[str, Any],
+        folder: Path,
+        on_line: Callable[[str], None],
+        root: Path = ROOT,
     ) -> None:
-        self._on_line = on_line
-        self._code = code or FileWatch(ROOT, *CODE)
+        self._on_line, self._root = on_line, root
+        functions = [{**serverless_yml.function(service, key), "key": key} for key in service["functions"]]
+        # A debugger would lose a function that is reloaded.
+        is_debugging = any("debug_port" in function for function in functions)
+        code, settings = ((), SETTINGS + CODE) if is_debugging else (CODE, SETTINGS)
+        self._code, self._settings = FileWatch(root, *code), FileWatch(root, *settings)
         python = folder / "bin" / "python3"
         python.parent.mkdir()
         launcher = shlex.join([sys.executable, "-IS", str(LAUNCHER), str(folder)])
         python.write_text(f'#!/bin/sh\nexec {launcher} "$@"\n')
         python.chmod(0o700)
-        functions = [serverless_yml.function(service, key) for key in service["functions"]]
         by_socket = {str(folder / socket_name(function["handler"])): function for function in functions}
         self._sockets = [Path(path) for path in by_socket]
         self._command = [sys.executable, "-m", "local.lambda_.runtime", json.dumps(by_socket)]
-        shared = serverless_yml.environment_of(service["provider"]) | {"LAMBDA_TASK_ROOT": str(ROOT)}
+        shared = serverless_yml.environment_of(service["provider"]) | {"LAMBDA_TASK_ROOT": str(root)}
         self._environment = os.environ | shared
         self._changed: set[Path] = set()
         self._replaced: list[ChildProcess] = []  # they end when their last invocation has ended
@@ -62,6 +69,8 @@ class FunctionProcesses:
         """Reload the functions if their code has changed. Raise if the runtime in service has ended by itself."""
         if self._in_service and self._in_service.has_ended():
             raise LocalRunFailed("The functions' runtime has ended by itself; its output is above.")
+        for path in self._settings.changed():
+            self._on_line(f"{path.relative_to(self._root)} has changed: end this run and start it again to use it.")
         if changed := self._code.changed():
             self._changed |= changed
             self._start()
@@ -89,7 +98,7 @@ class FunctionProcesses:
             Path(cache_from_source(str(path))).unlink(missing_ok=True)
         for path in self._sockets:
             Path(f"{path}{NEW}").unlink(missing_ok=True)
-        self._next = ChildProcess(self._command, output=self._on_line, environment=self._environment, folder=ROOT)
+        self._next = ChildProcess(self._command, output=self._on_line, environment=self._environment, folder=self._root)
 
     def _take_into_service(self) -> bool:
         """Let the next runtime replace the one in service, if it listens for each function."""

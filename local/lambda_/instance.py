@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
+from local.lambda_.api_gateway import header, refusal
 from local.lambda_.launcher import EVENTS
 from shared.tracing import TraceHeader
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 # Starts an instance without invoking its handler.
 WARM_UP = {"warm-up": True}
+SCHEDULE = "aws.events"
 # Where Lambda's Python runtime keeps the trace header of the invocation:
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
 HEADER_VARIABLE = "_X_AMZN_TRACE_ID"
@@ -55,12 +57,18 @@ class Instance(socketserver.StreamRequestHandler):
         self.wfile.write(EVENTS)
         places = [os.open(f"{runtime.path}.{number}", os.O_CREAT) for number in range(MOST_AT_WORK)]
         for line in self.rfile:
-            invocation = json.loads(line)
-            result: dict[str, Any] = {}
-            if invocation["event"] != WARM_UP:
-                with at_work(places):
-                    result = _invoke(runtime, invocation)
-            self.wfile.write(json.dumps({"__offline_payload__": result}).encode() + b"\n")
+            with at_work(places):
+                self.wfile.write(answer(runtime, line))
+
+
+def answer(runtime: "Runtime", line: bytes) -> bytes:
+    """Return the line that serverless-offline expects for that of an event."""
+    invocation = json.loads(line)
+    event = invocation["event"]
+    # While a person debugs, the schedule of RecoverOrders must not settle what stands still at a breakpoint.
+    is_ignored = event == WARM_UP or ("is_schedule_off" in runtime.function and event.get("source") == SCHEDULE)
+    result = {} if is_ignored else refusal(event, runtime.function) or _invoke(runtime, invocation)
+    return json.dumps({"__offline_payload__": result}).encode() + b"\n"
 
 
 def _invoke(runtime: "Runtime", invocation: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,7 +76,7 @@ def _invoke(runtime: "Runtime", invocation: Mapping[str, Any]) -> dict[str, Any]
     context = InvocationContext(name, memory_size, timeout, invocation["context"]["awsRequestId"])
     faulthandler.dump_traceback_later(timeout, exit=True)
     try:
-        with trace(name, _requested_trace(invocation["event"])):
+        with trace(name, header(invocation["event"], "x-amzn-trace-id")):
             return runtime.handler(invocation["event"], context) or {}
     except Exception as error:  # noqa: BLE001  # Lambda answers every error of a function so
         traceback.print_exc()
@@ -79,12 +87,6 @@ def _invoke(runtime: "Runtime", invocation: Mapping[str, Any]) -> dict[str, Any]
 
 def _error(error: Exception) -> dict[str, Any]:
     return {"errorType": type(error).__name__, "errorMessage": str(error)}
-
-
-def _requested_trace(event: Any) -> str:  # noqa: ANN401  # whatever the function was sent
-    """Return the header of a request that names the trace to continue."""
-    headers = event.get("headers") if isinstance(event, dict) else None
-    return next((str(value) for name, value in (headers or {}).items() if name.lower() == "x-amzn-trace-id"), "")
 
 
 @contextmanager

@@ -15,13 +15,14 @@ import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from io import TextIOWrapper
+from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
 import boto3
 
+from local.lambda_ import debugging
 from local.lambda_.instance import Instance, InvocationContext
-from tools.repository import ROOT
 
 # They import what takes long: boto3, pydantic, Powertools.
 SHARED_MODULES = ("shared.api", "shared.settlement")
@@ -36,12 +37,20 @@ Handler = Callable[[Any, InvocationContext], Any]
 class Runtime(socketserver.ForkingUnixStreamServer):
     """A function's process: forks an instance of it for each connection."""
 
+    instance: type[socketserver.BaseRequestHandler] = Instance
     max_children = MOST_INSTANCES
     request_queue_size = MOST_INSTANCES
 
     def __init__(self, path: str, function: Mapping[str, Any], handler: Handler) -> None:
-        super().__init__(f"{path}.{os.getpid()}", Instance)
+        super().__init__(f"{path}.{os.getpid()}", self.instance)
         self.path, self.function, self.handler = path, function, handler
+
+
+class DebuggedRuntime(Runtime):
+    """A function's process that is its only instance: it handles each connection itself."""
+
+    instance = debugging.OneInstance
+    process_request = socketserver.BaseServer.process_request
 
 
 def _serve(path: str, function: Mapping[str, Any]) -> None:
@@ -50,9 +59,14 @@ def _serve(path: str, function: Mapping[str, Any]) -> None:
         "AWS_LAMBDA_FUNCTION_NAME": function["name"],
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function["memorySize"]),
     }
+    debug_port = function.get("debug_port")
+    if debug_port:
+        debugging.listen(function["key"], debug_port)
+    else:
+        debugging.refuse_breakpoints(function["key"])
     module, _, attribute = function["handler"].replace("/", ".").rpartition(".")
     handler = getattr(_import(module), attribute)
-    with Runtime(path, function, handler) as runtime:
+    with (DebuggedRuntime if debug_port else Runtime)(path, function, handler) as runtime:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit())
         os.rename(str(runtime.server_address), f"{path}{NEW}")  # noqa: PTH104  # now it listens
         runtime.serve_forever()
@@ -73,9 +87,9 @@ def _place(error: Exception) -> str:
     _, *frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
     if isinstance(error, SyntaxError):
         frames.append((str(error.filename), error.lineno))
-    own = [frame for frame in frames if frame[0].startswith(f"{ROOT}/") and "site-packages" not in frame[0]]
+    own = [frame for frame in frames if frame[0].startswith(f"{Path.cwd()}/") and "site-packages" not in frame[0]]
     file, line = (own or frames)[-1]
-    return f"{file.removeprefix(f'{ROOT}/')}:{line}"
+    return f"{file.removeprefix(f'{Path.cwd()}/')}:{line}"
 
 
 def _run(functions: Mapping[str, Mapping[str, Any]]) -> None:

@@ -43,19 +43,21 @@ class Actions:
     recover_orders: Invoke
     rows: Callable[[], list[OrderRow]]
     is_dynamodb_away: bool = False
+    api_key: str | None = None
     keys: dict[str, str] = field(default_factory=dict)  # the Idempotency-Key of each order that was placed with one
 
     def order(self, request: Mapping[str, str]) -> dict[str, Any]:
         """Send a request to the API as a client would, and return its response."""
-        key = {"Idempotency-Key": request["key"]} if request["key"] else {}
-        headers = {"Content-Type": "application/json", **key}
+        key = request["key"]
+        keys = {"Idempotency-Key": key, "x-api-key": self.api_key}
+        headers = {"Content-Type": "application/json"} | {name: value for name, value in keys.items() if value}
         try:
             response = requests.post(self.orders_url, request["body"].encode(), headers=headers, timeout=ANSWER_SECONDS)
             body = response.json()
         except (OSError, ValueError) as error:
             raise Refused(f"The API did not answer: {error or type(error).__name__}.") from error
         if key and "order_id" in body:
-            self.keys[body["order_id"]] = request["key"]
+            self.keys[body["order_id"]] = key
         is_replayed = response.headers.get("Idempotent-Replayed") == "true"
         return {"status": response.status_code, "is_replayed": is_replayed, "body": body}
 

@@ -36,9 +36,9 @@ HEADERS = {
 class OrderPage:
     """The page. Until `show` it says that the service is starting."""
 
-    def __init__(self, port: int, provider: LocalProvider) -> None:
+    def __init__(self, port: int, provider: LocalProvider, api_key: str | None = None) -> None:
         self._hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
-        self._provider = provider
+        self._provider, self._api_key = provider, api_key
         self.deliveries, self.logs = Deliveries(), FunctionLogs()
         self._actions: Actions | None = None
         self._server = make_server("127.0.0.1", port, self._application(), threaded=True)
@@ -51,7 +51,7 @@ class OrderPage:
         self._watch = TableWatch(table_name)
         self._orders = OrderReader(table_name, xray_url, self.logs)
         parts = self._provider, self.deliveries, dynamodb, recover_orders, self._rows
-        self._actions = Actions(f"http://127.0.0.1:{api_port}/orders", table_name, *parts)
+        self._actions = Actions(f"http://127.0.0.1:{api_port}/orders", table_name, *parts, api_key=self._api_key)
 
     def stop(self) -> None:
         """End the server, and let the deliveries that wait find that the local run ends."""

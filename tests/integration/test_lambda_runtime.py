@@ -10,14 +10,16 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from local.file_watch import FileWatch
 from local.lambda_.function_processes import FunctionProcesses
-from local.lambda_.instance import HEADER_VARIABLE, MOST_AT_WORK, WARM_UP
+from local.lambda_.instance import HEADER_VARIABLE, MOST_AT_WORK, WARM_UP, answer
+from local.lambda_.runtime import Runtime
 from tests.waiting import eventually
+from tools.repository import ROOT
 
 LIMIT_SECONDS = 30
 TIMEOUT_SECONDS = 1
@@ -46,6 +48,10 @@ def tell(event, context):
     print("told to wait for", event)
     while not os.path.exists(event): time.sleep(0.01)
     return {{"code": "old"}}
+
+def stop(event, context):
+    breakpoint()
+    return {{"stopped": False}}
 
 def hang(event, context):
     while True: pass
@@ -85,25 +91,26 @@ def functions(
 ) -> Iterator[FunctionProcesses]:
     """A running runtime, with functions that a test can tell what to do."""
     assert daemon
-    (tmp_path / "examples").mkdir()
-    (tmp_path / "examples" / "example.py").write_text(FUNCTIONS)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "functions").mkdir()
+    (tmp_path / "functions" / "__init__.py").touch()
+    (tmp_path / "functions" / "example.py").write_text(FUNCTIONS)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
-    names = ("show", "tell", "answer_nothing", "fail", "end", "hang", "print_lines", "work")
+    names = ("show", "tell", "stop", "answer_nothing", "fail", "end", "hang", "print_lines", "work")
     service = {
         "provider": {"memorySize": 512, "timeout": TIMEOUT_SECONDS, "environment": {"VARIABLE": "of all"}},
-        "functions": {name: {"name": f"the-{name}", "handler": f"examples/example.{name}"} for name in names}
+        "functions": {name: {"name": f"the-{name}", "handler": f"functions/example.{name}"} for name in names}
         | {
             "show": {
                 "name": "the-show",
-                "handler": "examples/example.show",
+                "handler": "functions/example.show",
                 "environment": {"VARIABLE": "its own"},
                 "timeout": 30,
             },
-            "tell": {"name": "the-tell", "handler": "examples/example.tell", "timeout": 60},
+            "tell": {"name": "the-tell", "handler": "functions/example.tell", "timeout": 60},
         },
     }
-    functions = FunctionProcesses(service, tmp_path, lines.append, FileWatch(tmp_path, "examples/*.py"))
+    functions = FunctionProcesses(service, tmp_path, lines.append, root=tmp_path)
     try:
         functions.wait_until_it_listens(threading.Event())
         yield functions
@@ -118,7 +125,7 @@ def instance(functions: FunctionProcesses, tmp_path: Path) -> Iterator[Callable[
     started: list[subprocess.Popen[str]] = []
 
     def start(name: str) -> Ask:
-        command = [str(tmp_path / "bin" / "python3"), "-u", "invoke.py", "examples/example", name]
+        command = [str(tmp_path / "bin" / "python3"), "-u", "invoke.py", "functions/example", name]
         launcher = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert launcher.stdin
         assert launcher.stdout
@@ -201,7 +208,7 @@ def test_a_handler_that_fails_is_answered_its_error_and_its_segment_is_a_fault(
 @pytest.fixture
 def save(functions: FunctionProcesses, tmp_path: Path, lines: list[str]) -> Callable[[str], str]:
     """Save the functions, in the second in which they were saved first; returns what is said about reloading them."""
-    code = tmp_path / "examples" / "example.py"
+    code = tmp_path / "functions" / "example.py"
     saved_at = itertools.count(code.stat().st_mtime_ns // 10**9 * 10**9)
 
     def save(text: str) -> str:
@@ -247,11 +254,11 @@ def test_an_edit_of_the_same_size_in_the_same_second_is_reloaded(
 
 
 def test_code_that_cannot_be_imported_is_named_with_its_line_and_replaces_nothing(
-    instance: Callable[[str], Ask], save: Callable[[str], str], tmp_path: Path
+    instance: Callable[[str], Ask], save: Callable[[str], str]
 ) -> None:
     said = save(f"{FUNCTIONS}number = 1 +\n")
 
-    place = f"{tmp_path}/examples/example.py:{FUNCTIONS.count(chr(10)) + 1}"
+    place = f"functions/example.py:{FUNCTIONS.count(chr(10)) + 1}"
     assert f"{place}: SyntaxError: invalid syntax" in said
     assert said.endswith("\nNot reloaded: the functions stay as they were.")
     assert instance("tell")("/") == {"code": "old"}
@@ -276,6 +283,30 @@ def test_every_request_during_reloads_is_answered(instance: Callable[[str], Ask]
         answered = set.union(*(asked.result() for asked in asking))
 
     assert answered <= {"old", *codes}
+
+
+def test_a_breakpoint_without_a_debugger_says_what_to_do(instance: Callable[[str], Ask], lines: list[str]) -> None:
+    assert instance("stop")({}) == {"stopped": False}
+
+    line = FUNCTIONS[: FUNCTIONS.index("breakpoint()")].count("\n") + 1
+    said = f"example.py:{line}: breakpoint() needs a debugger: `npm start -- --debug stop`."
+    eventually(lambda: said in lines)
+
+
+@pytest.mark.parametrize(("debugging", "runs"), [({"is_schedule_off": True}, 1), ({}, 2)])
+def test_while_a_function_is_debugged_no_schedule_starts_one(
+    daemon: socket.socket, debugging: dict[str, Any], runs: int
+) -> None:
+    assert daemon
+    events: list[object] = []
+    function = {"name": "f", "memorySize": 1, "timeout": 1, **debugging}
+    runtime = SimpleNamespace(function=function, handler=lambda event, _: events.append(event))
+
+    for event in ({"source": "aws.events"}, {}):
+        line = json.dumps({"event": event, "context": {"awsRequestId": "r-1"}}).encode()
+        assert answer(cast("Runtime", runtime), line) == b'{"__offline_payload__": {}}\n'
+
+    assert len(events) == runs
 
 
 @pytest.mark.parametrize(("name", "times"), [("end", MOST_AT_WORK + 1), ("hang", 2)])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from local.file_watch import FileWatch
+from local.lambda_.file_watch import FileWatch
 
 
 @pytest.fixture
