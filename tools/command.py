@@ -18,7 +18,7 @@ def add_stage(parser: argparse.ArgumentParser, help: str) -> None:  # noqa: A002
     parser.add_argument("--region", help="the region of the stage, if it is not the one in serverless.yml")
 
 
-def run(command: Callable[[], None]) -> int:
+def run(command: Callable[[], object]) -> int:
     """Run a command, and return its exit code. If it fails, print one line that says why."""
     try:
         command()
