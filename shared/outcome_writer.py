@@ -5,10 +5,9 @@ import random
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
 
 from shared.order import Order
-from shared.order_table import CALL_SECONDS, STATEMENTS_PER_CALL, TableUnavailable, TableUnreachable
+from shared.order_table import CALL_SECONDS, STATEMENTS_PER_CALL, OrderTable, TableUnavailable, TableUnreachable
 from shared.tracing import SEND_SECONDS
 
 CALLS_AT_ONCE = 2  # one is prepared while DynamoDB answers the other
@@ -17,14 +16,6 @@ TRIES = 5
 FIRST_BACKOFF_SECONDS = 0.1
 # What is left of the invocation's time when the last call starts: for the call, the traces and everything else.
 RESERVED_SECONDS = CALL_SECONDS + SEND_SECONDS + 1
-
-
-class Outcomes(Protocol):
-    """Where outcomes are recorded: the orders table."""
-
-    name: str
-
-    def record(self, outcomes: Sequence[Order]) -> list[Order | Exception]: ...
 
 
 class OutOfTime(Exception):
@@ -38,8 +29,8 @@ class OutcomeWriter:
     `seconds_left` tells how much time the invocation has left. With less than RESERVED_SECONDS no call starts.
     """
 
-    def __init__(self, outcomes: Outcomes, seconds_left: Callable[[], float]) -> None:
-        self._outcomes = outcomes
+    def __init__(self, orders: OrderTable, seconds_left: Callable[[], float]) -> None:
+        self._orders = orders
         self._seconds_left = seconds_left
         self._threads = ThreadPoolExecutor(max_workers=CALLS_AT_ONCE)
         self._waiting: deque[tuple[Order, asyncio.Future[Order | Exception]]] = deque()
@@ -103,7 +94,7 @@ class OutcomeWriter:
         if self._seconds_left() < RESERVED_SECONDS:
             raise OutOfTime
         try:
-            return self._outcomes.record(outcomes)
+            return self._orders.record(outcomes)
         except TableUnreachable as error:
             self.outage = error
             raise

@@ -13,7 +13,8 @@ from aws_lambda_powertools.metrics import MetricUnit
 from shared import clock
 from shared.observability import Metric, logger, metrics
 from shared.order import Order, Status
-from shared.outcome_writer import RESERVED_SECONDS, Outcomes, OutcomeWriter
+from shared.order_table import OrderTable
+from shared.outcome_writer import RESERVED_SECONDS, OutcomeWriter
 from shared.payment import Declined, PaymentProvider, ProviderUnavailable, Receipt
 from shared.retry_schedule import RetrySchedule, Step
 from shared.tracing import Attempt, SegmentSender
@@ -36,7 +37,7 @@ class Settlement:
 
     def __init__(
         self,
-        outcomes: Outcomes,
+        orders: OrderTable,
         provider: PaymentProvider,
         xray: "XRayClient",
         deadline_seconds: float,
@@ -46,8 +47,8 @@ class Settlement:
         self.counts = Counter[Status]()
         self._provider = provider
         self._schedule = RetrySchedule(timedelta(seconds=deadline_seconds))
-        self._writer = OutcomeWriter(outcomes, seconds_left)
-        self._segments = SegmentSender(xray, outcomes.name)
+        self._writer = OutcomeWriter(orders, seconds_left)
+        self._segments = SegmentSender(xray, orders.name)
         self._under_way: dict[UUID, asyncio.Task[Order]] = {}
 
     @property

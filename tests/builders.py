@@ -14,7 +14,7 @@ from uuid import UUID
 
 from local.stream_mapping.records import to_lambda_record
 from shared.order import STREAM_SECONDS, NewOrder, Order, Status
-from shared.order_table import TableUnavailable, to_item
+from shared.order_table import OrderTable, TableUnavailable, to_item
 from shared.payment import Declined, ProviderUnavailable, Receipt
 from simulation.aws.stream import STREAM_ARN, a_stream_record
 from tests.xray_documents import validated
@@ -128,7 +128,7 @@ class FakeProvider:
 
 
 @dataclass
-class Table:
+class Table(OrderTable):
     """An orders table that keeps OrderTable's contract for outcomes, or fails as told."""
 
     name: str = "orders"
