@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ import requests
 from local.dynamodb import DynamoDBLocal
 from local.page.deliveries import BATCHES, Deliveries
 from local.page.payment_provider import LocalProvider, Mood
-from local.page.table_watch import CLIENT, OrderRow
+from local.page.table_watch import CLIENT, OrderRow, TableWatch
 from local.stream_mapping import Invoke
 from shared.order import to_timestamp
 from shared.order_table import STATEMENTS_PER_CALL
@@ -41,7 +41,7 @@ class Actions:
     deliveries: Deliveries
     dynamodb: DynamoDBLocal
     recover_orders: Invoke
-    rows: Callable[[], list[OrderRow]]
+    watch: TableWatch
     is_dynamodb_away: bool = False
     api_key: str | None = None
     keys: dict[str, str] = field(default_factory=dict)  # the Idempotency-Key of each order that was placed with one
@@ -106,7 +106,7 @@ class Actions:
         passed = timedelta(hours=int(hours))
         self.provider.ledger.move_on(passed.total_seconds())
         client, moved = boto3.client("dynamodb", config=CLIENT), 0
-        updates: Any = [self._earlier(row, passed) for row in self.rows() if row.status == "PENDING"]
+        updates: Any = [self._earlier(row, passed) for row in self.watch.rows() if row.status == "PENDING"]
         for call in batched(updates, STATEMENTS_PER_CALL, strict=False):
             responses = client.batch_execute_statement(Statements=call)["Responses"]
             moved += sum("Error" not in response for response in responses)

@@ -12,13 +12,13 @@ from flask import Flask, abort, get_template_attribute, request
 from werkzeug.serving import make_server
 
 from local.dynamodb import DynamoDBLocal
-from local.page import filters
 from local.page.actions import NAMES, Actions, Refused
 from local.page.deliveries import AT_WORK, Deliveries
+from local.page.filters import clock, curl, duration, pretty
 from local.page.log_lines import FunctionLogs
 from local.page.order import OrderReader
 from local.page.payment_provider import LocalProvider
-from local.page.table_watch import OrderRow, TableWatch
+from local.page.table_watch import TableWatch
 from local.stream_mapping import FunctionError, Invoke
 from tools.repository import NEW_ORDER
 
@@ -48,9 +48,9 @@ class OrderPage:
         self, table_name: str, api_port: int, recover_orders: Invoke, dynamodb: DynamoDBLocal, xray_url: str
     ) -> None:
         """Serve what there is to see: the local run is ready."""
-        self._watch = TableWatch(table_name)
+        self._watch = TableWatch(table_name, self.logs.accepted)
         self._orders = OrderReader(table_name, xray_url, self.logs)
-        parts = self._provider, self.deliveries, dynamodb, recover_orders, self._rows
+        parts = self._provider, self.deliveries, dynamodb, recover_orders, self._watch
         self._actions = Actions(f"http://127.0.0.1:{api_port}/orders", table_name, *parts, api_key=self._api_key)
 
     def stop(self) -> None:
@@ -63,9 +63,7 @@ class OrderPage:
         application = Flask(__name__, static_url_path="")
         application.before_request(self._refuse_strangers)
         application.after_request(lambda response: response.headers.update(HEADERS) or response)
-        application.jinja_env.filters |= {
-            name: getattr(filters, name) for name in ("clock", "duration", "pretty", "curl")
-        }
+        application.jinja_env.filters |= {each.__name__: each for each in (clock, duration, pretty, curl)}
         application.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's own provider
         application.add_url_rule("/", "page", lambda: application.send_static_file("index.html"))
         application.add_url_rule("/orders/<order_id>/logs", "logs", self.logs.of)
@@ -96,11 +94,8 @@ class OrderPage:
         state = self._state(self._actions, **request.args)
         return {name: get_template_attribute("parts.html", name)(state) for name in PARTS}
 
-    def _rows(self) -> list[OrderRow]:
-        return self._watch.rows(self.logs.accepted)
-
     def _state(self, actions: Actions, order: str = "", search: str = "", status: str = "") -> dict[str, Any]:
-        rows, entries = self._rows(), list(self.deliveries.entries)
+        rows, entries = self._watch.rows(), list(self.deliveries.entries)
         found = [row for row in rows if status in ("", row.status) and search.strip().lower() in row.order_id]
         recently = time.monotonic() - RATE_SECONDS
         return {

@@ -41,8 +41,8 @@ class OrderRow(NamedTuple):
 class TableWatch:
     """The rows of all orders. Each time they are asked for, a thread reads what has changed since."""
 
-    def __init__(self, table_name: str) -> None:
-        self._table_name = table_name
+    def __init__(self, table_name: str, accepted: Mapping[str, float]) -> None:
+        self._table_name, self._accepted = table_name, accepted
         self._dynamodb = boto3.client("dynamodb", config=CLIENT)
         self._streams = boto3.client("dynamodbstreams", config=CLIENT)
         self._rows: dict[str, OrderRow] = {}
@@ -51,11 +51,11 @@ class TableWatch:
         self._is_asked = threading.Event()
         threading.Thread(target=self._run, daemon=True).start()
 
-    def rows(self, accepted: Mapping[str, float]) -> list[OrderRow]:
+    def rows(self) -> list[OrderRow]:
         """Return a row for each order of the table, and for each that was accepted but is not there."""
         lost_before, rows = self._read_at - LOST_SECONDS, self._rows.copy()
         self._is_asked.set()
-        gone = [order_id for order_id, at in list(accepted.items()) if at < lost_before and order_id not in rows]
+        gone = [order_id for order_id, at in list(self._accepted.items()) if at < lost_before and order_id not in rows]
         return [*rows.values(), *map(OrderRow, gone)]
 
     def _run(self) -> None:

@@ -59,10 +59,11 @@ async function send(order, key = "") {
     el("pre", { tabindex: 0 }, JSON.stringify(body, null, 2)));
 }
 
-for (const [text, press] of Object.entries(PRESETS)) {
-  find("presets").append(el("button", {}, text));
-  find("presets").lastChild.onclick = press;
-}
+find("presets").prepend(...Object.entries(PRESETS).map(([text, press]) => {
+  const button = el("button", {}, text);
+  button.onclick = press;
+  return button;
+}));
 find("add").onclick = () => fill({ ...read(), items: [...read().items, USUAL.items[0]] });
 find("remove").onclick = () => fill({ ...read(), items: read().items.slice(0, -1) });
 form.onsubmit = (event) => (event.preventDefault(), send(read(), form.elements.key.value));
