@@ -1,4 +1,4 @@
-"""1,550 generated requests to the running service: never a 5xx, and every answer as openapi.json documents it.
+"""1,500 generated requests to the running service: never a 5xx, and every answer as openapi.json documents it.
 
 They are the same ones in every run: what the document allows and what it forbids (by schemathesis), and what no honest
 client sends.
@@ -78,7 +78,8 @@ def send_all[Request](
 @pytest.mark.parametrize(
     ("mode", "path", "method", "count", "expected"),
     [
-        (GenerationMode.POSITIVE, "/orders", "POST", 200, {200, 201}),
+        # Whether a key comes twice is chance here; test_spoilt_orders sends only a few keys.
+        (GenerationMode.POSITIVE, "/orders", "POST", 150, {201}),
         (GenerationMode.NEGATIVE, "/orders", "POST", 50, {400, 422}),
         (GenerationMode.POSITIVE, "/orders/{order_id}", "GET", 100, {404}),
         (GenerationMode.NEGATIVE, "/orders/{order_id}", "GET", 100, {404}),
