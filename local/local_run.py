@@ -17,10 +17,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local import serverless_yml
 from local.child_process import LocalRunFailed
 from local.dynamodb import DynamoDBLocal
-from local.lambda_ import api_gateway, debugging
+from local.lambda_ import api_gateway
 from local.lambda_.endpoint import invoker
-from local.lambda_.function_processes import FunctionProcesses
-from local.lambda_.instance import WARM_UP
+from local.lambda_.function_processes import FunctionProcesses, debug
+from local.lambda_.launcher import WARM_UP
 from local.lambda_.serverless_offline import ServerlessOffline
 from local.page.deliveries import Deliveries
 from local.page.log_lines import FunctionLogs, readable
@@ -87,7 +87,7 @@ class LocalRun:
             starts = [pool.submit(start) for start in (serverless_yml.load, dynamodb.start, xray.start)]
             service, *_ = self._results(*starts)
             if self._debugged:
-                debugging.prepare(service, *self._debugged)
+                debug(service, *self._debugged)
             if self._api_keys:
                 api_gateway.ask_for_keys(service, self._api_keys)
 

@@ -8,38 +8,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from local.child_process import LocalRunFailed
 from local.lambda_.instance import answer
 from local.lambda_.launcher import ONE_EVENT
 
 if TYPE_CHECKING:
     from local.lambda_.runtime import Runtime
 
-A_DAY_SECONDS = 86_400
 
-
-def prepare(service: Mapping[str, Any], key: str, port: int) -> None:
-    """Let a function of serverless.yml be debugged, without its timeout, while no schedule starts one."""
-    functions = service["functions"]
-    if key not in functions:
-        raise LocalRunFailed(f"--debug: expected {' or '.join(functions)}.")
-    for function in functions.values():
-        function["is_schedule_off"] = True
-    functions[key] |= {"debug_port": port, "timeout": A_DAY_SECONDS}
-
-
-def listen(key: str, port: int) -> None:
+def listen(function: Mapping[str, Any]) -> None:
     """Let an editor connect. Until it does, breakpoints are passed."""
     os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # its warning of Python's own frozen modules
-    # Not above: npm start needs neither.
-    import debugpy  # noqa: PLC0415, T100  # it is what the person asked for
+    import debugpy  # noqa: PLC0415, T100  # it is what the person asked for, and takes long
 
-    from shared import settlement  # noqa: PLC0415
+    from shared import settlement  # noqa: PLC0415  # not before runtime.py could say what cannot be imported
 
-    settlement.PROVIDER_TIMEOUT_SECONDS = A_DAY_SECONDS
+    settlement.PROVIDER_TIMEOUT_SECONDS = function["timeout"]
     # The other adapter is a process that leaves our process group, and so would not end with us.
-    debugpy.listen(("127.0.0.1", port), in_process_debug_adapter=True)  # noqa: T100  # as above
-    print(f"{key} waits for your editor on 127.0.0.1:{port} (CONTRIBUTING.md).")
+    debugpy.listen(("127.0.0.1", function["debug_port"]), in_process_debug_adapter=True)  # noqa: T100  # as above
+    print(f"{function['key']} waits for your editor on 127.0.0.1:{function['debug_port']} (CONTRIBUTING.md).")
 
 
 def refuse_breakpoints(key: str) -> None:

@@ -14,13 +14,23 @@ from typing import Any
 from local import serverless_yml
 from local.child_process import ChildProcess, LocalRunFailed
 from local.lambda_.file_watch import FileWatch
-from local.lambda_.launcher import socket_name
-from local.lambda_.runtime import NEW
+from local.lambda_.launcher import NEW, socket_name
 from tools.repository import ROOT
 
 POLL_SECONDS = 0.05
 CODE, SETTINGS = ("functions/**/*.py", "shared/**/*.py"), ("serverless.yml", "resources/*")
 LAUNCHER = Path(__file__).with_name("launcher.py")
+A_DAY_SECONDS = 86_400
+
+
+def debug(service: Mapping[str, Any], key: str, port: int) -> None:
+    """Let a function of serverless.yml be debugged, without its timeout, while no schedule starts one."""
+    functions = service["functions"]
+    if key not in functions:
+        raise LocalRunFailed(f"--debug: expected {' or '.join(functions)}.")
+    for function in functions.values():
+        function["is_schedule_off"] = True
+    functions[key] |= {"debug_port": port, "timeout": A_DAY_SECONDS}
 
 
 class FunctionProcesses:

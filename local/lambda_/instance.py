@@ -15,14 +15,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from local.lambda_.api_gateway import header, refusal
-from local.lambda_.launcher import EVENTS
-from shared.tracing import TraceHeader
+from local.lambda_.launcher import EVENTS, WARM_UP
 
 if TYPE_CHECKING:
     from local.lambda_.runtime import Runtime
 
-# Starts an instance without invoking its handler.
-WARM_UP = {"warm-up": True}
 SCHEDULE = "aws.events"
 # Where Lambda's Python runtime keeps the trace header of the invocation:
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
@@ -116,6 +113,8 @@ def trace(name: str, requested: str = "") -> Iterator[None]:
 
     `requested` is the header X-Amzn-Trace-Id: it may name the trace, and may say that it is not sampled.
     """
+    from shared.tracing import TraceHeader  # noqa: PLC0415  # not before runtime.py could say what cannot be imported
+
     header, is_sampled = TraceHeader.parse(requested), "Sampled=0" not in requested
     trace_id = header.trace_id if header else f"1-{int(time.time()):08x}-{os.urandom(12).hex()}"
     segment_id = os.urandom(8).hex()

@@ -14,6 +14,10 @@ TYPE_CHECKING = False  # typing.TYPE_CHECKING, without its import
 if TYPE_CHECKING:
     from io import BufferedRWPair
 
+# Starts an instance without invoking its handler.
+WARM_UP = {"warm-up": True}
+# Ends the path of a function's socket until function_processes.py takes it into service.
+NEW = ".new"
 # What an instance says first: that it takes events, or, if it is debugged, that it takes one.
 EVENTS, ONE_EVENT = b"events\n", b"one event\n"
 ENDED = {"errorType": "Runtime.ExitError", "errorMessage": "The function's process ended, or reached its timeout."}

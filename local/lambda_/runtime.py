@@ -23,14 +23,13 @@ import boto3
 
 from local.lambda_ import debugging
 from local.lambda_.instance import Instance, InvocationContext
+from local.lambda_.launcher import NEW
 
 # They import what takes long: boto3, pydantic, Powertools.
 SHARED_MODULES = ("shared.api", "shared.settlement")
 # botocore reads the definition of a service once for all clients of a process, and of those forked from it.
 SERVICES = ("dynamodb", "xray")
 MOST_INSTANCES = 1_000
-# Ends the path of a socket until function_processes.py takes it into service.
-NEW = ".new"
 Handler = Callable[[Any, InvocationContext], Any]
 
 
@@ -59,14 +58,14 @@ def _serve(path: str, function: Mapping[str, Any]) -> None:
         "AWS_LAMBDA_FUNCTION_NAME": function["name"],
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function["memorySize"]),
     }
-    debug_port = function.get("debug_port")
-    if debug_port:
-        debugging.listen(function["key"], debug_port)
+    is_debugged = "debug_port" in function
+    if is_debugged:
+        debugging.listen(function)
     else:
         debugging.refuse_breakpoints(function["key"])
     module, _, attribute = function["handler"].replace("/", ".").rpartition(".")
     handler = getattr(_import(module), attribute)
-    with (DebuggedRuntime if debug_port else Runtime)(path, function, handler) as runtime:
+    with (DebuggedRuntime if is_debugged else Runtime)(path, function, handler) as runtime:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit())
         os.rename(str(runtime.server_address), f"{path}{NEW}")  # noqa: PTH104  # now it listens
         runtime.serve_forever()

@@ -16,7 +16,8 @@ from typing import Any, cast
 import pytest
 
 from local.lambda_.function_processes import FunctionProcesses
-from local.lambda_.instance import HEADER_VARIABLE, MOST_AT_WORK, WARM_UP, answer
+from local.lambda_.instance import HEADER_VARIABLE, MOST_AT_WORK, answer
+from local.lambda_.launcher import WARM_UP
 from local.lambda_.runtime import Runtime
 from tests.waiting import eventually
 from tools.repository import ROOT

@@ -9,7 +9,7 @@ import pytest
 
 from local.child_process import LocalRunFailed
 from local.environment import DEBUG_PORT
-from local.lambda_.debugging import prepare
+from local.lambda_.function_processes import debug
 from local.ports import free_port
 from shared.settlement import PROVIDER_TIMEOUT_SECONDS
 from tests.e2e.conftest import Service, npm_start
@@ -67,14 +67,14 @@ def test_without_an_editor_the_function_does_not_stop(service: Service) -> None:
 def test_the_function_has_a_day_and_has_to_exist() -> None:
     service = {"functions": {key: {"timeout": 10} for key in ("createOrder", "getOrder")}}
 
-    prepare(service, "getOrder", 1)
+    debug(service, "getOrder", 1)
 
     assert {key: function["timeout"] for key, function in service["functions"].items()} == {
         "createOrder": 10,
         "getOrder": 86_400,
     }
     with pytest.raises(LocalRunFailed, match=r"^--debug: expected createOrder or getOrder\.$"):
-        prepare(service, "get_order", 1)
+        debug(service, "get_order", 1)
 
 
 def test_the_editors_configuration_has_the_port() -> None:
