@@ -245,7 +245,8 @@ def test_no_setting_of_npm_keeps_its_tools_from_being_installed(clone: Path) -> 
     executable(clone / "tool" / "command", "echo it works")
     tool = {"name": "tool", "version": "1.0.0", "bin": {"tool": "command"}}
     (clone / "tool" / "package.json").write_text(json.dumps(tool))
-    needs = {"name": "it", "version": "1.0.0", "devDependencies": {"tool": "file:tool"}}
+    engines = {"node": ">=20"}
+    needs = {"name": "it", "version": "1.0.0", "engines": engines, "devDependencies": {"tool": "file:tool"}}
     (clone / "package.json").write_text(json.dumps(needs))
     packages = {"": needs, "node_modules/tool": {"resolved": "tool", "link": True}, "tool": {"dev": True, **tool}}
     (clone / "package-lock.json").write_text(json.dumps({"lockfileVersion": 3, "packages": packages}))
