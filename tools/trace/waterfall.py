@@ -18,9 +18,14 @@ UNITS = [(1, 0.001, ".0f", "ms"), (100, 1, ".2f", "s"), (7_200, 60, ".0f", "min"
 
 
 def is_complete(documents: Sequence[dict[str, Any]], order_id: str) -> bool:
-    """Whether the trace has the order from its request to its settled payment, and no part is in progress."""
+    """Whether the trace has the order from its request to its settled payment, and all attempts to pay."""
     all_rows = rows(documents)
-    is_settled = status(documents, order_id) != "PENDING"
+    attempts = _annotations(documents, order_id)
+    failed = {int(each.get("attempts", 0)) for each in attempts if each["status"] == "PENDING"}
+    # The attempt that settled the order tells how many had failed.
+    is_settled = any(
+        each["status"] != "PENDING" and failed >= set(range(1, int(each.get("attempts", 0)) + 1)) for each in attempts
+    )
     roots = [row for row in all_rows if row.depth == 0 and "parent_id" not in row.document]
     orphans = [row for row in all_rows if row.depth == 0 and "parent_id" in row.document]
     return (
@@ -30,9 +35,14 @@ def is_complete(documents: Sequence[dict[str, Any]], order_id: str) -> bool:
 
 def status(documents: Sequence[dict[str, Any]], order_id: str) -> str:
     """Return the order's status, from the annotations of the attempts to settle it."""
-    annotations = [document.get("annotations", {}) for document in documents if document.get("type") != "subsegment"]
-    told = {str(each["status"]) for each in annotations if each.get("order_id") == order_id}
+    told = {str(each["status"]) for each in _annotations(documents, order_id)}
     return next(iter(told - {"PENDING"}), "PENDING")
+
+
+def _annotations(documents: Sequence[dict[str, Any]], order_id: str) -> list[dict[str, Any]]:
+    """List the annotations of the attempts to pay for the order."""
+    annotations = [document.get("annotations", {}) for document in documents if document.get("type") != "subsegment"]
+    return [each for each in annotations if each.get("order_id") == order_id]
 
 
 def draw(title: str, documents: Sequence[dict[str, Any]], width: int) -> Table:

@@ -100,9 +100,19 @@ def test_the_status_is_that_of_the_attempt_which_settled_the_order() -> None:
     assert status([*a_request(), *attempts[:1]], ORDER_ID) == "PENDING"
 
 
-def test_a_trace_with_the_settled_payment_is_complete() -> None:
+def test_a_trace_with_the_settled_payment_and_all_failed_attempts_is_complete() -> None:
     assert is_complete([*a_request(), an_attempt("d", 0.4)], ORDER_ID)
     assert is_complete([*a_request(), an_attempt("d", 0.4, "PENDING"), an_attempt("e", 2.9, "DECLINED")], ORDER_ID)
+
+
+def test_a_trace_that_lacks_a_failed_attempt_is_not_complete() -> None:
+    attempts = [
+        an_attempt(part_id, 0.4, status, annotations={"order_id": ORDER_ID, "status": status, "attempts": number})
+        for part_id, status, number in (("d", "PENDING", 1), ("e", "PENDING", 2), ("f", "PROCESSED", 2))
+    ]
+
+    assert is_complete([*a_request(), *attempts], ORDER_ID)
+    assert not is_complete([*a_request(), *attempts[1:]], ORDER_ID)
 
 
 @pytest.mark.parametrize(
