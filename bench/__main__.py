@@ -1,6 +1,6 @@
 """`npm run bench`: how fast and how cheap is the service? As ratios, which hold on any machine.
 
-One file a question: cold_start.py, warm_request.py, batch.py, failing_payment.py, cost.py.
+One file a question: cold_start.py, warm_request.py, batch.py, failing_payment.py, recovery.py, cost.py.
 """
 
 import argparse
@@ -9,10 +9,11 @@ import platform
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from uuid import uuid4
 
 from rich.console import Console
 
-from bench import batch, cold_start, cost, failing_payment, warm_request
+from bench import batch, cold_start, cost, failing_payment, recovery, warm_request
 from bench.execution_environment import EnvironmentFailed
 from bench.failing_payment import OrdersHeldUp
 from bench.package import NotPackaged
@@ -49,6 +50,8 @@ def _measure(bed: TestBed, rounds: int, console: Console) -> None:
     figures, batches = batch.measure(bed, rounds)
     console.print(table(batch.TITLE, figures))
     console.print(table(failing_payment.TITLE, failing_payment.measure(bed, rounds)))
+    figures, recovered = recovery.measure(bed, rounds, recovery.BACKLOG if rounds == ROUNDS else recovery.QUICK_BACKLOG)
+    console.print(table(recovery.TITLE, figures))
 
     modules = {"createOrder": "create_order", "processPayment": "process_payment", "recoverOrders": "recover_orders"}
     imports = {}
@@ -59,20 +62,22 @@ def _measure(bed: TestBed, rounds: int, console: Console) -> None:
     measured = cost.Measured(
         creates=creates,
         batches=batches,
+        idle_recoveries=recovered.idle,
         imports=imports,
-        item_bytes=len(json.dumps(to_item(new_order()))),
+        item_bytes=len(json.dumps(to_item(new_order().processed(str(uuid4()))))),
         delay_seconds=bed.delay_seconds,
         memory={name: bed.memory(name) for name in bed.settings["functions"]},
-        lanes=int(mapping["parallelizationFactor"]),
+        lanes_of_a_shard=int(mapping["parallelizationFactor"]),
         largest_batch=int(mapping["batchSize"]),
     )
     console.print(cost.table(measured))
     peak = max(answer.peak_megabytes for answers in batches.values() for answer in answers)
     seconds = measured.batch_seconds(measured.largest_batch)
+    lanes = measured.lanes_of_a_shard
     console.print(
         f"The package: {bed.package.stat().st_size / 1e6:.1f} MB. ProcessPayment with 1,000 orders: {peak:.0f} MB of"
-        f" memory, {seconds:.1f} s at {measured.memory['processPayment']} MB.\nSo the {measured.lanes} lanes of a shard"
-        f" settle up to {measured.lanes * measured.largest_batch / seconds:,.0f} orders a second."
+        f" memory, {seconds:.1f} s at {measured.memory['processPayment']} MB.\nSo the {lanes} lanes of a shard"
+        f" settle up to {lanes * measured.largest_batch / seconds:,.0f} orders a second.\n{recovered}"
     )
 
 

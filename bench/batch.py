@@ -1,37 +1,80 @@
 """Measures how long ProcessPayment takes for a batch, at full speed and with a third of a core."""
 
-from collections import defaultdict
+from collections.abc import Callable
+from itertools import batched
+from statistics import median
+from typing import Any
 
+from bench.baselines.spread_latencies import latency_seconds
 from bench.execution_environment import Answer
 from bench.report import Figure
 from bench.test_bed import TestBed, stream_event
+from shared.order import Order
+from shared.order_table import STATEMENTS_PER_CALL, OrderTable
 
-TITLE = "A batch ÷ the time of one payment"
-SIZES = (1, 100, 1000)
-# For each share of a core: its name, and the targets by size.
-SHARES = {
-    1.0: ("", {100: 1.05, 1000: 1.35}),
-    1 / 3: (", a third of a core", {100: 1.1, 1000: 1.6}),
-}
+TITLE = "A batch ÷ its payments, and the same calls to DynamoDB made bare, two at a time"
+TARGET = 1.1
+SMALL, LARGE = 1, 1000
+SHARES = {1.0: "", 1 / 3: ", 1/3 of a core"}
 
 
 def measure(bed: TestBed, rounds: int) -> tuple[list[Figure], dict[int, list[Answer]]]:
-    """Measure batches of each size; the cost is calculated from the answers at full speed, by size."""
+    """Measure batches in turns with their floors; the cost is calculated from the answers at full speed, by size."""
+
+    def together(_order: Order) -> float:
+        return bed.delay_seconds
+
+    def spread(order: Order) -> float:
+        return latency_seconds(order.order_id, bed.delay_seconds)
+
     figures: list[Figure] = []
     at_full_speed: dict[int, list[Answer]] = {}
-    for cpu, (suffix, targets) in SHARES.items():
-        ours: dict[int, list[Answer]] = defaultdict(list)
-        usual: list[float] = []
-        with bed.function("process_payment", cpu=cpu) as function, bed.baseline("single_updates", cpu=cpu) as baseline:
-            function.invoke(stream_event(bed.create(SIZES[-1])))  # warms up DynamoDB Local, too
-            for _ in range(rounds):
-                for size in SIZES:
-                    ours[size].append(function.invoke(stream_event(bed.create(size)), sampled=True))
-                usual.append(baseline.invoke(stream_event(bed.create(SIZES[-1]))).seconds)
-        for size, answers in ours.items():
-            seconds = [answer.seconds for answer in answers]
-            name = f"{size:,} order{'s' * (size > 1)}{suffix}"
-            figures.append(Figure(name, seconds, bed.delay_seconds, targets.get(size)))
-        figures.append(Figure(f"1,000, single updates{suffix}", usual, bed.delay_seconds))
-        at_full_speed = at_full_speed or dict(ours)
+    for cpu, suffix in SHARES.items():
+        for size, name, latency, variables in (
+            (SMALL, "1 order", together, {}),
+            (LARGE, "1,000, paid in 0.05-2 s", spread, {"PAYMENT_PROVIDER": "spread_latencies:provider"}),
+            (LARGE, "1,000 orders", together, {}),
+        ):
+            floor, answers = [], []
+            with (
+                bed.baseline("bare_calls", cpu=cpu) as bare,
+                bed.function("process_payment", cpu=cpu, variables=variables) as function,
+            ):
+                for _ in range(rounds + 1):  # the first round warms up both, and DynamoDB Local
+                    floor.append(bare.invoke({"calls": _calls(bed, bed.create(size), latency)}).seconds)
+                    answers.append(function.invoke(stream_event(bed.create(size)), sampled=True))
+            reference = median(floor[1:])
+            figures.append(Figure(f"{name}{suffix}: bare", floor[1:], reference))
+            figures.append(Figure(f"{name}{suffix}", [answer.seconds for answer in answers[1:]], reference, TARGET))
+            if latency is together:
+                at_full_speed.setdefault(size, answers[1:])
+        with bed.baseline("bare_calls", cpu=cpu) as bare:
+            single = [
+                bare.invoke({"calls": _calls(bed, bed.create(LARGE), together, 1)}).seconds for _ in range(rounds)
+            ]
+        figures.append(Figure(f"1,000, one to a call{suffix}: bare", single, reference))
     return figures, at_full_speed
+
+
+class _Client:
+    """Keeps the statements of each call instead of making it."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[dict[str, Any]]] = []
+
+    def batch_execute_statement(self, *, Statements: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803  # AWS's name
+        self.calls.append(Statements)
+        return {"Responses": [{}] * len(Statements)}
+
+
+def _calls(
+    bed: TestBed, orders: list[Order], latency: Callable[[Order], float], statements: int = STATEMENTS_PER_CALL
+) -> list[dict[str, Any]]:
+    """Return the calls with which OrderTable records the outcomes, each with the time when its payments have ended."""
+    client = _Client()
+    table = OrderTable(bed.table.name, client)  # type: ignore[arg-type]  # it calls one method of the client
+    starts = []
+    for some in batched(sorted(orders, key=latency), statements, strict=False):
+        table.record([order.processed(f"payment-{order.order_id}") for order in some])
+        starts.append(latency(some[-1]))
+    return [{"from_seconds": start, "statements": call} for start, call in zip(starts, client.calls, strict=True)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import exp
 from statistics import median
 
 from rich.table import Table
@@ -16,21 +17,26 @@ API_REQUEST = 3.50 / MILLION  # REST API
 LAMBDA_REQUEST = 0.20 / MILLION
 LAMBDA_GIGABYTE_SECOND = 0.0000133334
 WRITE_UNIT, READ_UNIT = 0.625 / MILLION, 0.125 / MILLION
-STORED_GIGABYTE_MONTH = 0.25
+STORED_GIGABYTE_MONTH, BACKED_UP_GIGABYTE_MONTH = 0.25, 0.20
 LOG_GIGABYTE = 0.50
 TRACE = 5.00 / MILLION
 
 # "Configure Lambda function memory": with this much, a function has one CPU.
 MEGABYTES_OF_A_CPU = 1769
-# Lambda's own lines of an invocation: START, END and REPORT.
-PLATFORM_LOG_BYTES = 300
+# Lambda's own lines of an invocation: START, END and REPORT; and API Gateway's line (resources/access-logs.yml).
+PLATFORM_LOG_BYTES, ACCESS_LOG_BYTES = 300, 300
 # Assumed: how long DynamoDB takes to answer within the region.
 DYNAMODB_SECONDS = 0.005
-# To create an order writes its item and its index entry, to settle it updates the one and deletes the other: each is
-# less than 1 kB, so 4 units.
-WRITE_UNITS = 4
-# RecoverOrders: a run a minute of about 0.1 s, which reads the 16 buckets of the index (half a unit each).
-RECOVERY_EVERY_SECONDS, RECOVERY_SECONDS, RECOVERY_READ_UNITS = 60, 0.1, 8
+# To create an order writes its item and its index entry. To settle it updates the item and deletes the entry. A failed
+# attempt updates the item and replaces the entry: a deletion and a new one. Each is less than 1 kB.
+WRITE_UNITS, WRITE_UNITS_OF_A_FAILURE = 4, 3
+# DynamoDB adds it to each item that it stores ("DynamoDB item sizes and formats").
+OVERHEAD_BYTES = 100
+# A run of RecoverOrders queries the 16 keys of the index, at half a unit each, and reads due orders consistently.
+RECOVERY_EVERY_SECONDS, RECOVERY_READS, RECOVERY_READ_UNITS, READ_UNITS_OF_A_FAILURE = 60, 16, 8, 1
+# A new on-demand table has about four partitions, each of which is a shard of the stream: it serves 4,000 write units
+# a second at once, and a partition serves 1,000 ("DynamoDB on-demand capacity mode", "Burst and adaptive capacity").
+SHARDS = 4
 # Assumed: "Lambda terminates execution environments every few hours" ("Lambda execution environment lifecycle").
 ENVIRONMENT_SECONDS = 2 * 3600
 ORDERS_A_SECOND = (1, 10, 100)
@@ -38,16 +44,17 @@ ORDERS_A_SECOND = (1, 10, 100)
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured: the answers of CreateOrder, and those of ProcessPayment by the size of the batch."""
+    """What was measured: the answers of CreateOrder, of ProcessPayment by the size of the batch, of RecoverOrders."""
 
     creates: Sequence[Answer]
     batches: Mapping[int, Sequence[Answer]]
+    idle_recoveries: Sequence[Answer]
     # The CPU time in which each function is imported.
     imports: Mapping[str, float]
     item_bytes: int
     delay_seconds: float
     memory: Mapping[str, int]
-    lanes: int
+    lanes_of_a_shard: int
     largest_batch: int
 
     def batch_seconds(self, size: float) -> float:
@@ -55,18 +62,27 @@ class Measured:
 
         An upper bound: part of the CPU time is spent while payments are awaited.
         """
-        return self.delay_seconds + self._cpu_seconds(size, "processPayment") + DYNAMODB_SECONDS
+        cpu_seconds = self._of_a_batch("cpu_seconds", size)
+        return self.delay_seconds + self._at_its_share(cpu_seconds, "processPayment") + DYNAMODB_SECONDS
 
     def create_seconds(self) -> float:
         """Return what Lambda bills for a request to CreateOrder."""
-        cpu_seconds = median(answer.cpu_seconds for answer in self.creates)
-        return cpu_seconds * MEGABYTES_OF_A_CPU / self.memory["createOrder"] + DYNAMODB_SECONDS
+        return self._at_its_share(_median_cpu_seconds(self.creates), "createOrder") + DYNAMODB_SECONDS
+
+    def idle_recovery_seconds(self) -> float:
+        """Return what Lambda bills for a run of RecoverOrders when no order is due."""
+        cpu_seconds = _median_cpu_seconds(self.idle_recoveries)
+        return self._at_its_share(cpu_seconds, "recoverOrders") + RECOVERY_READS * DYNAMODB_SECONDS
 
     def batch_size(self, rate: float) -> float:
-        """Return how many orders gather in a lane while it works on a batch; 1 if it is idle when they come."""
+        """Return the average size of a batch, if orders come at random times.
+
+        A lane takes together what came while it worked. If nothing came (e^-x of the times), it takes the next order.
+        """
         size = 1.0
         for _ in range(100):
-            size = min(max(rate / self.lanes * self.batch_seconds(size), 1.0), self.largest_batch)
+            coming = rate / (SHARDS * self.lanes_of_a_shard) * self.batch_seconds(size)
+            size = min(coming + exp(-coming), self.largest_batch)
         return size
 
     def init_gigabyte_seconds(self, rate: float, size: float) -> float:
@@ -86,10 +102,10 @@ class Measured:
     def log_bytes(self, size: float) -> float:
         """Return what is logged of an order."""
         create = median(answer.log_bytes for answer in self.creates) + PLATFORM_LOG_BYTES
-        return create + (self._of_a_batch("log_bytes", size) + PLATFORM_LOG_BYTES) / size
+        return ACCESS_LOG_BYTES + create + (self._of_a_batch("log_bytes", size) + PLATFORM_LOG_BYTES) / size
 
-    def _cpu_seconds(self, size: float, function: str) -> float:
-        return self._of_a_batch("cpu_seconds", size) * MEGABYTES_OF_A_CPU / self.memory[function]
+    def _at_its_share(self, cpu_seconds: float, function: str) -> float:
+        return cpu_seconds * max(MEGABYTES_OF_A_CPU / self.memory[function], 1)
 
     def _of_a_batch(self, name: str, size: float) -> float:
         """Interpolate between the smallest and the largest batch that were measured."""
@@ -100,20 +116,27 @@ class Measured:
 
 def costs(measured: Measured, rate: float, size: float) -> dict[str, float]:
     """Return the costs of a million orders that come at a rate, in batches of a size, in dollars."""
-    sampled = min(1.0, (1 + 0.05 * (rate - 1)) / rate)  # X-Ray's default: one request a second, and 5 % of the others
-    recovery = _invocation(measured.memory["recoverOrders"], RECOVERY_SECONDS) + RECOVERY_READ_UNITS * READ_UNIT
+    recovery = _invocation(measured.memory["recoverOrders"], measured.idle_recovery_seconds())
     batch = _invocation(measured.memory["processPayment"], measured.batch_seconds(size))
+    stored_gigabytes = MILLION * (measured.item_bytes + OVERHEAD_BYTES) / GIGABYTE
     return {
         "API Gateway, POST": MILLION * API_REQUEST,
         "Lambda, CreateOrder": MILLION * _invocation(measured.memory["createOrder"], measured.create_seconds()),
         "Lambda, ProcessPayment": MILLION * batch / size,
         "Lambda, INIT of all functions": measured.init_gigabyte_seconds(rate, size) * LAMBDA_GIGABYTE_SECOND,
-        "RecoverOrders": MILLION / rate / RECOVERY_EVERY_SECONDS * recovery,
+        "RecoverOrders": MILLION / rate / RECOVERY_EVERY_SECONDS * (recovery + RECOVERY_READ_UNITS * READ_UNIT),
         "DynamoDB, writes": MILLION * WRITE_UNITS * WRITE_UNIT,
-        "DynamoDB, storage for a month": MILLION * measured.item_bytes / GIGABYTE * STORED_GIGABYTE_MONTH,
+        "DynamoDB, storage for a month": stored_gigabytes * STORED_GIGABYTE_MONTH,
+        "DynamoDB, backup for a month": stored_gigabytes * BACKED_UP_GIGABYTE_MONTH,
         "logs": MILLION * measured.log_bytes(size) / GIGABYTE * LOG_GIGABYTE,
-        "traces": MILLION * sampled * TRACE,
+        "traces of orders": MILLION * _sampled(rate) * TRACE,
+        "traces of batches": MILLION / size * _sampled(rate / size) * TRACE,
     }
+
+
+def failed_attempt() -> float:
+    """Return what a million failed attempts add, in dollars."""
+    return MILLION * (WRITE_UNITS_OF_A_FAILURE * WRITE_UNIT + READ_UNITS_OF_A_FAILURE * READ_UNIT)
 
 
 def table(measured: Measured) -> Table:
@@ -121,8 +144,9 @@ def table(measured: Measured) -> Table:
     sizes = {f"{rate}/s": (rate, measured.batch_size(rate)) for rate in ORDERS_A_SECOND}
     sizes[f"{ORDERS_A_SECOND[-1]}/s, one by one"] = (ORDERS_A_SECOND[-1], 1)
     columns = {name: costs(measured, rate, size) for name, (rate, size) in sizes.items()}
-    title = f"What a million orders cost, in dollars (list prices of {LISTED}, us-east-1, arm64)"
-    result = Table(title=title, title_justify="left", title_style="bold")
+    title = f"What a million orders cost in prod, in dollars (list prices of {LISTED}, us-east-1, arm64)"
+    caption = f"A million failed attempts add {failed_attempt():.2f}."
+    result = Table(title=title, title_justify="left", title_style="bold", caption=caption, caption_justify="left")
     result.add_column("orders come at")
     for name in columns:
         result.add_column(name, justify="right")
@@ -132,6 +156,15 @@ def table(measured: Measured) -> Table:
     result.add_row("together", *(f"{sum(column.values()):.2f}" for column in columns.values()), style="bold")
     result.add_row("orders in a batch", *(f"{size:.1f}" for _, size in sizes.values()))
     return result
+
+
+def _sampled(rate: float) -> float:
+    """Return the share that X-Ray's default rule traces: one request a second, and 5 % of the others."""
+    return min(1.0, (1 + 0.05 * (rate - 1)) / rate)
+
+
+def _median_cpu_seconds(answers: Sequence[Answer]) -> float:
+    return median(answer.cpu_seconds for answer in answers)
 
 
 def _invocation(memory: int, seconds: float) -> float:

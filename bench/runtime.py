@@ -14,16 +14,19 @@ from pathlib import Path
 
 
 class Context:
-    """What Lambda tells a function about its invocation."""
+    """What Lambda tells a function about its invocation, which ends at `deadline` (time.monotonic)."""
 
     function_name = os.environ["AWS_LAMBDA_FUNCTION_NAME"]
     memory_limit_in_mb = 256
     invoked_function_arn = f"arn:aws:lambda:us-east-1:123456789012:function:{function_name}"
     aws_request_id = "52fdfc07-2182-454f-963f-5f0f9a621d72"
 
+    def __init__(self, deadline: float) -> None:
+        self._deadline = deadline
+
     def get_remaining_time_in_millis(self) -> int:
-        """Return the longest timeout in serverless.yml, RecoverOrders': every function has time to do its work."""
-        return 60_000
+        """Return how much time the invocation has left."""
+        return max(round((self._deadline - time.monotonic()) * 1000), 0)
 
 
 def main(handler: str, folders: list[str]) -> None:
@@ -45,8 +48,9 @@ def main(handler: str, folders: list[str]) -> None:
     for line in sys.stdin:
         invocation = json.loads(line)
         os.environ["_X_AMZN_TRACE_ID"] = invocation["trace_header"]
+        context = Context(time.monotonic() + invocation["timeout_seconds"])
         began, cpu_began = time.perf_counter(), time.process_time()
-        content = handle(invocation["event"], Context())
+        content = handle(invocation["event"], context)
         sys.stdout.flush()
         answer(began, cpu_began, content=content, peak_megabytes=_peak_megabytes(), log_bytes=log.tell())
         log.seek(0)

@@ -4,12 +4,15 @@ import json
 import os
 import platform
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import batched
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any
 
 import boto3
@@ -28,6 +31,7 @@ BASELINES = Path(__file__).parent / "baselines"
 # "Configuring sampling rules" (AWS X-Ray Developer Guide): by default one request a second, and 5 % of the others.
 SAMPLED = 20
 PUTS_PER_CALL = 25  # "BatchWriteItem", Amazon DynamoDB API Reference
+WRITERS = 8
 
 
 class WrongPlatform(Exception):
@@ -42,6 +46,7 @@ class TestBed:
     folders: Mapping[str, Path]
     variables: Mapping[str, str]
     settings: Mapping[str, Any]
+    definition: dict[str, Any]
     table: OrderTable
     client: Any
 
@@ -50,10 +55,12 @@ class TestBed:
         """How long a payment takes."""
         return float(self.variables["PAYMENT_DELAY_SECONDS"])
 
-    def function(self, name: str, *, cpu: float = 1, bytecode: str = "valid") -> ExecutionEnvironment:
+    def function(
+        self, name: str, *, cpu: float = 1, bytecode: str = "valid", variables: Mapping[str, str] = MappingProxyType({})
+    ) -> ExecutionEnvironment:
         """Return an environment of a function in the package, with or without its bytecode."""
-        handler = f"functions.{name}.lambda_handler"
-        return ExecutionEnvironment(handler, [self.folders[bytecode]], self.variables, cpu)
+        folders = [self.folders[bytecode], BASELINES]
+        return ExecutionEnvironment(f"functions.{name}.lambda_handler", folders, {**self.variables, **variables}, cpu)
 
     def baseline(self, name: str, *, cpu: float = 1) -> ExecutionEnvironment:
         """Return an environment of a function to compare with; it has the package's libraries."""
@@ -62,15 +69,31 @@ class TestBed:
 
     def memory(self, name: str) -> int:
         """Return a function's memory in MB."""
-        return int(self.settings["functions"][name].get("memorySize") or self.settings["provider"]["memorySize"])
+        return int(serverless_yml.function(self.settings, name)["memorySize"])
+
+    def timeout(self, name: str) -> int:
+        """Return a function's timeout in seconds."""
+        return int(serverless_yml.function(self.settings, name)["timeout"])
 
     def create(self, size: int) -> list[Order]:
         """Store new orders, of which every twentieth is sampled."""
         orders = [new_order(sampled=number % SAMPLED == 0) for number in range(size)]
-        for part in batched(orders, PUTS_PER_CALL, strict=False):
-            puts = [{"PutRequest": {"Item": to_item(order)}} for order in part]
-            self.client.batch_write_item(RequestItems={self.table.name: puts})
+        self.put(map(to_item, orders))
         return orders
+
+    def put(self, items: Iterable[Mapping[str, Any]], table: str | None = None) -> None:
+        """Store items, in the orders table unless another one is given."""
+
+        def write(some: Sequence[Mapping[str, Any]]) -> None:
+            puts = [{"PutRequest": {"Item": item}} for item in some]
+            self.client.batch_write_item(RequestItems={table or self.table.name: puts})
+
+        with ThreadPoolExecutor(WRITERS) as threads:
+            deque(threads.map(write, batched(items, PUTS_PER_CALL, strict=False)), maxlen=0)
+
+    def create_table(self, name: str) -> None:
+        """Create another table of the same kind."""
+        self.client.create_table(**self.definition | {"TableName": name})
 
 
 @contextmanager
@@ -86,7 +109,7 @@ def test_bed() -> Iterator[TestBed]:
         with zipfile.ZipFile(zipped) as archive:
             archive.extractall(folders["valid"])
             archive.extractall(folders["none"], [each for each in archive.namelist() if not each.endswith(".pyc")])
-        given = settings["provider"]["environment"] | settings["functions"]["recoverOrders"]["environment"]
+        given = settings["provider"]["environment"] | settings["functions"]["processPayment"]["environment"]
         variables = environment(dynamodb.port, int(xray.endpoint_url.rpartition(":")[2])) | {
             "AWS_LAMBDA_FUNCTION_NAME": "order-processor-bench",
             **{name: str(value) for name, value in given.items()},
@@ -94,11 +117,11 @@ def test_bed() -> Iterator[TestBed]:
         os.environ.update(variables)  # for our own client, too
         table = OrderTable(variables["ORDERS_TABLE"])
         client = boto3.client("dynamodb")
-        definition = serverless_yml.orders_table_definition(
-            serverless_yml.load("dev")
-        )  # prod's capacity is an AWS::NoValue
-        client.create_table(**definition | {"TableName": table.name})
-        yield TestBed(zipped, folders, variables, settings, table, client)
+        of_dev = serverless_yml.load("dev")  # prod's capacity is an AWS::NoValue
+        definition = serverless_yml.orders_table_definition(of_dev)
+        bed = TestBed(zipped, folders, variables, settings, definition, table, client)
+        bed.create_table(table.name)
+        yield bed
 
 
 def new_order(*, sampled: bool = False) -> Order:

@@ -1,6 +1,6 @@
 """Measures how long a request takes once the function has started."""
 
-from statistics import median, quantiles
+from statistics import median
 
 from bench.execution_environment import Answer
 from bench.report import Figure
@@ -25,11 +25,4 @@ def measure(bed: TestBed, rounds: int) -> tuple[list[Figure], list[Answer]]:
     return [
         Figure("put_item", puts, reference),
         Figure("CreateOrder", creates, reference, TARGET),
-        Figure("put_item, the slowest 5 %", _slowest(puts), reference),
-        Figure("CreateOrder, the slowest 5 %", _slowest(creates), reference),
     ], answers
-
-
-def _slowest(seconds: list[float]) -> list[float]:
-    limit = quantiles(seconds, n=20)[-1]
-    return [each for each in seconds if each >= limit]

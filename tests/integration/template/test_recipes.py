@@ -1,4 +1,4 @@
-"""The recipes of docs/api.md and docs/deploy.md, applied to a copy: for a browser client, and for callers of IAM."""
+"""The recipes of the documents, applied to a copy: for a browser client, for callers of IAM, for a faster recovery."""
 
 import importlib.util
 import json
@@ -10,13 +10,14 @@ import pytest
 
 from local.environment import environment
 from local.serverless_yml import SERVERLESS
+from shared.order_table import BUCKETS
 from tests.builders import a_request
 from tests.integration.template.compiled import Compiled
 from tests.markdown import blocks
 from tools.repository import ROOT
 
 SITE = "https://shop.example"
-API, DEPLOY = ROOT / "docs" / "api.md", ROOT / "docs" / "deploy.md"
+API, DEPLOY, PERFORMANCE = (ROOT / "docs" / name for name in ("api.md", "deploy.md", "performance.md"))
 RESPONSES = Path("resources", "gateway-responses.js")
 
 
@@ -104,3 +105,14 @@ def test_an_unsigned_request_is_refused_where_callers_sign(copy: Path) -> None:
     unsigned = compiled.properties("AWS::ApiGateway::GatewayResponse")["GatewayResponseMISSINGAUTHENTICATIONTOKEN"]
     assert unsigned["StatusCode"] == "403"
     assert json.loads(unsigned["ResponseTemplates"]["application/json"])["title"] == "Forbidden"
+
+
+def test_several_schedules_recover_each_bucket_once(copy: Path) -> None:
+    [yaml] = blocks(PERFORMANCE, "yaml")
+    replaced(copy / "serverless.yml", "    events:\n      - schedule: rate(1 minute)", yaml)
+
+    rules = packaged(copy).properties("AWS::Events::Rule").values()
+
+    shares = [json.loads(rule["Targets"][0]["Input"])["buckets"] for rule in rules]
+    assert len(shares) > 1
+    assert sorted("".join(shares)) == list(BUCKETS)
