@@ -10,6 +10,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 PAUSE_SECONDS = 0.1
+FEW_RECORDS = 100  # an answer of the stream with less is its last for now
+READ_SECONDS = 1  # how long an answer waits for what has changed
 LOST_SECONDS = 5  # how long an order that was accepted may be on its way to us
 CLIENT = Config(connect_timeout=1, read_timeout=5, retries={"total_max_attempts": 1})
 
@@ -39,7 +41,7 @@ class OrderRow(NamedTuple):
 
 
 class TableWatch:
-    """The rows of all orders. Each time they are asked for, a thread reads what has changed since."""
+    """The rows of all orders. When they are asked for, a thread reads what has changed since the last time."""
 
     def __init__(self, table_name: str, accepted: Mapping[str, float]) -> None:
         self._table_name, self._accepted = table_name, accepted
@@ -48,13 +50,15 @@ class TableWatch:
         self._rows: dict[str, OrderRow] = {}
         self._iterators: list[str | None] = []  # of each open shard of the stream
         self._read_at = 0.0
-        self._is_asked = threading.Event()
+        self._is_asked, self._is_read = threading.Event(), threading.Event()
         threading.Thread(target=self._run, daemon=True).start()
 
     def rows(self) -> list[OrderRow]:
         """Return a row for each order of the table, and for each that was accepted but is not there."""
-        lost_before, rows = self._read_at - LOST_SECONDS, self._rows.copy()
+        self._is_read.clear()
         self._is_asked.set()
+        self._is_read.wait(READ_SECONDS)
+        lost_before, rows = self._read_at - LOST_SECONDS, self._rows.copy()
         gone = [order_id for order_id, at in list(self._accepted.items()) if at < lost_before and order_id not in rows]
         return [*rows.values(), *map(OrderRow, gone)]
 
@@ -64,6 +68,7 @@ class TableWatch:
             self._is_asked.clear()
             try:
                 self._read()
+                self._is_read.set()
             except (BotoCoreError, ClientError):  # DynamoDB Local is unavailable, or an iterator is no longer valid
                 self._iterators = []
             time.sleep(PAUSE_SECONDS)
@@ -82,7 +87,7 @@ class TableWatch:
                 changes = [record["dynamodb"] for record in answer["Records"]]
                 rows = [OrderRow.of(change.get("NewImage", change["Keys"])) for change in changes]  # keys: was deleted
                 self._rows |= {row.order_id: row for row in rows}
-                if not rows:
+                if len(rows) < FEW_RECORDS:
                     break
         self._read_at = began
 
