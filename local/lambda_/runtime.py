@@ -5,9 +5,9 @@ and is forked for each of its instances (instance.py), so each starts in millise
 for each instance.
 """
 
-import importlib
 import json
 import os
+import pkgutil
 import signal
 import socketserver
 import sys
@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
-from types import ModuleType
 from typing import Any, cast
 
 import boto3
@@ -64,38 +63,38 @@ def _serve(path: str, function: Mapping[str, Any]) -> None:
     else:
         debugging.refuse_breakpoints(function["key"])
     module, _, attribute = function["handler"].replace("/", ".").rpartition(".")
-    handler = getattr(_import(module), attribute)
+    handler = _import(f"{module}:{attribute}")
     with (DebuggedRuntime if is_debugged else Runtime)(path, function, handler) as runtime:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit())
         os.rename(str(runtime.server_address), f"{path}{NEW}")  # noqa: PTH104  # now it listens
         runtime.serve_forever()
 
 
-def _import(module: str) -> ModuleType:
-    """Import a module; if that fails, print where and end."""
+def _import(name: str) -> Any:  # noqa: ANN401  # a module, or what is in it
+    """Import what a name means; if that fails, print where and end."""
     try:
-        return importlib.import_module(module)
-    except Exception as error:  # noqa: BLE001  # whatever a person may write
+        return pkgutil.resolve_name(name)
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever a person may write
         reason = error.msg if isinstance(error, SyntaxError) else error
-        print(f"{_place(error)}: {type(error).__name__}: {reason}")
+        print(f"{_place(error) or name}: {type(error).__name__}: {reason}")
         sys.exit(1)
 
 
-def _place(error: Exception) -> str:
-    """Return the file and line that cannot be imported: the last of ours before the error."""
-    _, *frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+def _place(error: BaseException) -> str | None:
+    """Return the file and line of the error: the last of the functions' own."""
+    frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)[1:]]
     if isinstance(error, SyntaxError):
         frames.append((str(error.filename), error.lineno))
-    own = [frame for frame in frames if frame[0].startswith(f"{Path.cwd()}/") and "site-packages" not in frame[0]]
-    file, line = (own or frames)[-1]
-    return f"{file.removeprefix(f'{Path.cwd()}/')}:{line}"
+    root = f"{Path.cwd()}/"
+    own = [(file, line) for file, line in frames if file.startswith(root) and "site-packages" not in file]
+    return f"{own[-1][0].removeprefix(root)}:{own[-1][1]}" if own else None
 
 
 def _run(functions: Mapping[str, Mapping[str, Any]]) -> None:
     """Serve each function, at the path of its socket; ends when all of their processes have ended, or one failed."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     for module in SHARED_MODULES:
-        _import(module)
+        _import(f"{module}:")  # the colon ends the module's name, for resolve_name
     for service in SERVICES:
         boto3.client(service)  # type: ignore[call-overload]  # the stubs want a literal
     for path, function in functions.items():

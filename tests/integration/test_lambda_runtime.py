@@ -65,6 +65,7 @@ def work(event, context):
     time.sleep(0.1)
     return {{"began": began, "ended": time.monotonic()}}
 """
+LAST_LINE = FUNCTIONS.count("\n") + 1
 NEW_FUNCTIONS = FUNCTIONS.replace('"old"', '"new"')
 
 Ask = Callable[..., dict[str, Any]]
@@ -254,14 +255,29 @@ def test_an_edit_of_the_same_size_in_the_same_second_is_reloaded(
     assert codes == ["old", "new", "NEW"]
 
 
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (f"{FUNCTIONS}number = 1 +\n", f"functions/example.py:{LAST_LINE}: SyntaxError: invalid syntax"),
+        (
+            f"{FUNCTIONS}import json; json.loads(0)\n",
+            f"functions/example.py:{LAST_LINE}: TypeError: the JSON object must",
+        ),
+        (f"{FUNCTIONS}raise SystemExit\n", f"functions/example.py:{LAST_LINE}: SystemExit:"),
+        (
+            FUNCTIONS.replace("def tell", "def say"),
+            "functions.example:tell: AttributeError: module 'functions.example' has",
+        ),
+    ],
+    ids=["syntax", "error in a library", "exit", "no handler"],
+)
 def test_code_that_cannot_be_imported_is_named_with_its_line_and_replaces_nothing(
-    instance: Callable[[str], Ask], save: Callable[[str], str]
+    instance: Callable[[str], Ask], save: Callable[[str], str], code: str, said: str
 ) -> None:
-    said = save(f"{FUNCTIONS}number = 1 +\n")
+    lines = save(code)
 
-    place = f"functions/example.py:{FUNCTIONS.count(chr(10)) + 1}"
-    assert f"{place}: SyntaxError: invalid syntax" in said
-    assert said.endswith("\nNot reloaded: the functions stay as they were.")
+    assert said in lines
+    assert lines.endswith("\nNot reloaded: the functions stay as they were.")
     assert instance("tell")("/") == {"code": "old"}
     assert save(NEW_FUNCTIONS) == "Reloaded: example.py"
     assert instance("tell")("/") == {"code": "new"}
