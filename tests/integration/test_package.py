@@ -17,6 +17,7 @@ from bench.execution_environment import ExecutionEnvironment
 from local.dynamodb import DynamoDBLocal
 from local.environment import environment
 from local.ports import free_port
+from local.serverless_yml import environment_of
 from shared.order_table import OrderTable
 from tests.builders import VALID, a_batch, a_request, an_order, an_order_of_age
 from tests.integration.template.compiled import compiled_stage
@@ -57,7 +58,8 @@ def unpacked(packaged: Path, content: zipfile.ZipFile) -> Path:
 @pytest.fixture
 def variables(dynamodb: DynamoDBLocal, orders: OrderTable, resolved_service: dict[str, Any]) -> dict[str, str]:
     """The environment of each function, with local endpoints; there is no X-Ray."""
-    of_functions = {name: str(value) for name, value in resolved_service["provider"]["environment"].items()}
+    owners = resolved_service["provider"], *resolved_service["functions"].values()
+    of_functions = {name: value for owner in owners for name, value in environment_of(owner).items()}
     changes = {"ORDERS_TABLE": orders.name, "PAYMENT_DELAY_SECONDS": "0", "AWS_LAMBDA_FUNCTION_NAME": "function"}
     return environment(dynamodb.port, free_port()) | of_functions | changes
 
