@@ -1,10 +1,10 @@
-"""`npm run simulate`: the service in virtual time, under seeded faults, and whether it keeps its promises.
+"""`npm run simulate`: the service in virtual time, under seeded failures, and whether it keeps its promises.
 
 __main__.py             worlds side by side, with seeds that derive from one
 world.py                one world: the service, its clients, its provider and AWS
 plan.py                 what happens when
 injected_failures.py    which failure occurs now
-promises.py             what must hold at each step, and the history of each order
+promises/               what must hold at each step, and the history of each order
 results.py              what became of the orders, in numbers
 substitutes.py          puts the world in place of the clock, chance, AWS and the provider
 provider.py             a payment provider that remembers

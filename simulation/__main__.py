@@ -1,4 +1,4 @@
-"""`npm run simulate`: run the service in virtual time under seeded faults, and count what became of the orders."""
+"""`npm run simulate`: run the service in virtual time under seeded failures, and count what became of the orders."""
 
 import argparse
 import secrets
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -19,6 +19,7 @@ from tools.command import run
 
 SEEDS = 1_000_000
 ORDERS_PER_WORLD = 5_000
+ALL_OCCURS_IN = 100_000  # orders; a smaller run may leave something out
 
 
 def main() -> int:
@@ -58,13 +59,17 @@ def _run_worlds(settings: Settings, orders: int, seed: int) -> Iterator[Outcome]
 def show(results: Results, options: argparse.Namespace) -> int:
     """Print the counts; return 1, and print the order's history, if a promise was broken."""
     console = Console(highlight=False)
+    orders, attempts, failures = results.tables()
     side_by_side = Table.grid(padding=(0, 6))
-    side_by_side.add_row(*results.tables())
+    side_by_side.add_row(Group(orders, "", attempts), failures)
     console.print(side_by_side)
     command = f"npm run simulate -- --orders {options.orders} --seed {options.seed}"
     console.print(f"\n{command}\nThis seed's run is always {results.digest}.", soft_wrap=True)
     if results.broken:
         console.print(f"\n{results.broken}", markup=False, soft_wrap=True)
+        return 1
+    if options.orders >= ALL_OCCURS_IN and results.never_occurred:
+        console.print(f"\nNever occurred: {', '.join(results.never_occurred)}.", soft_wrap=True)
         return 1
     return 0
 

@@ -1,5 +1,6 @@
 """The clients of the API, who repeat a request that failed with the same Idempotency-Key."""
 
+import itertools
 import json
 import random
 from dataclasses import dataclass
@@ -8,24 +9,26 @@ from typing import Any
 from local.stream_mapping import FunctionError
 from shared.order import idempotent_order_id
 from simulation.aws.lambda_functions import Function
-from simulation.plan import HOUR, Phase, Plan
-from simulation.promises import Promises
+from simulation.plan import BACKLOG, HOUR, Phase, Plan
+from simulation.promises.orders import Promises
 from simulation.virtual.time import VirtualTime
 
 CALLER = "caller"
 SUCCESS, REPLAYED = 201, 200
-# What invites to try again: a fault of ours, API Gateway's for a function that failed, and a table that is unavailable.
+# Answers to try again: an error of ours, API Gateway's for a function that failed, and a table that is unavailable.
 TRY_AGAIN = {500, 502, 503}
 
 
 @dataclass
 class Clients:
-    """Sends the orders of each phase."""
+    """Sends the orders of each phase; each client at most `requests_per_second`."""
 
     virtual_time: VirtualTime
     create_order: Function
     promises: Promises
+    plan: Plan
     chance: random.Random
+    requests_per_second: float
     sent: int = 0
 
     def start(self, phase: Phase) -> None:
@@ -34,18 +37,24 @@ class Clients:
         while left:
             burst = min(left, self.chance.choice([1, 1, 1, 2, 5, 20, 100, 200]))
             left -= burst
-            start = Plan.draw_start(phase, self.chance)
-            pace = self.chance.choice([0.02, 0.05, 0.3])
-            self.virtual_time.start(self._client(burst, pace), after=start - self.virtual_time.now)
+            start = self.plan.draw_start(phase, self.chance)
+            bucket = self.plan.bucket if phase.kind == BACKLOG else ""
+            pace = max(self.chance.choice([0.02, 0.05, 0.3]), 1 / self.requests_per_second)
+            self.virtual_time.start(self._client(burst, pace, bucket), after=start - self.virtual_time.now)
 
-    def _client(self, orders: int, pace: float) -> Any:  # noqa: ANN401
+    def _client(self, orders: int, pace: float, bucket: str) -> Any:  # noqa: ANN401
         def send_all() -> None:
             for _ in range(orders):
                 self.sent += 1
-                self._send(self.sent, key=f"key-{self.sent}" if self.chance.random() < 0.8 else None)  # of all
+                self._send(self.sent, self._key(bucket) if self.chance.random() < 0.8 else None)  # of all
                 self.virtual_time.sleep(self.chance.expovariate(1 / pace))
 
         return send_all
+
+    def _key(self, bucket: str) -> str:
+        """Return a new Idempotency-Key, whose order is in this bucket of the index; in any, if it is empty."""
+        keys = (f"key-{self.sent}-{number}" for number in itertools.count())
+        return next(key for key in keys if str(idempotent_order_id(CALLER, key)).startswith(bucket))
 
     def _send(self, number: int, key: str | None) -> None:
         cents = self.chance.randint(100, 99_999)

@@ -1,4 +1,4 @@
-"""Deals the faults of the plan, by chance."""
+"""Decides, by chance, which of the plan's failures occur."""
 
 import random
 from collections import Counter
@@ -11,8 +11,8 @@ from simulation.virtual.time import VirtualTime
 MOST_THROTTLES = 3
 
 
-class Faults:
-    """Whether a fault occurs now, and how often each has."""
+class InjectedFailures:
+    """Whether a failure occurs now, and how often each has."""
 
     def __init__(self, plan: Plan, virtual_time: VirtualTime, chance: random.Random) -> None:
         self.counts = Counter[str]()
@@ -22,23 +22,23 @@ class Faults:
         self._throttles = Counter[str]()
         self._phase = plan.phase_at(0)
 
-    def occurs(self, fault: str) -> bool:
-        """Decide about one fault."""
-        rate = self._rates().get(fault, 0)
+    def occurs(self, failure: str, share: float = 1) -> bool:
+        """Decide about a failure, which is less likely here if a share of its rate is given."""
+        rate = self._rates().get(failure, 0) * share
         if not rate or self._chance.random() >= rate:
             return False
-        self.counts[fault] += 1
+        self.counts[failure] += 1
         return True
 
-    def throttles(self, fault: str, order_ids: Iterable[str]) -> bool:
+    def throttles(self, failure: str, order_ids: Iterable[str], share: float = 1) -> bool:
         """Decide whether these orders are throttled."""
-        if fault not in self._rates():
+        if failure not in self._rates():
             return False
         if self.phase.kind in UNDISTURBED and any(
             self._throttles[order_id] >= MOST_THROTTLES for order_id in order_ids
         ):
             return False
-        is_throttled = self.occurs(fault)
+        is_throttled = self.occurs(failure, share)
         if is_throttled:
             self._throttles.update(order_ids)
         return is_throttled
@@ -52,7 +52,7 @@ class Faults:
 
     @property
     def are_possible(self) -> bool:
-        """Whether any fault can occur now."""
+        """Whether any failure can occur now."""
         return bool(self._rates())
 
     def _rates(self) -> dict[str, float]:

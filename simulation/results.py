@@ -1,12 +1,34 @@
-"""What became of the orders, in numbers."""
+"""What became of the orders, in numbers, and whether all occurred that can."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
 
 from rich.table import Table
+
+from shared.order import Status
+from shared.retry_schedule import Step
+from simulation.plan import CHARGE_FAILURES, RATES
+
+FAILURES = {
+    *(failure for rates in RATES.values() for failure in rates),
+    *(f"charge: {failure}" for failure in CHARGE_FAILURES),
+    *(f"find: {failure}" for failure in ("hangs", "slow", "unavailable")),
+    *("capacity exceeded", "invocation killed", "record trimmed", "recovery run failed", "schedule off"),
+}
+ATTEMPTS = {
+    *(f"step {step.name}" for step in Step),
+    *(f"Another attempt was recorded before: {status}" for status in Status),
+    *(
+        "Order deferred: PENDING",
+        "Order settled: PROCESSED",
+        "Order settled: DECLINED",
+        "Outcome not recorded: PENDING",
+    ),
+    *("item postponed", "ended without a payment"),
+}
 
 
 @dataclass(frozen=True)
@@ -15,7 +37,8 @@ class Outcome:
 
     orders: int
     counts: Counter[str]
-    faults: Counter[str]
+    attempts: Counter[str]
+    failures: Counter[str]
     longest_wait: float
     longest_untroubled_wait: float
     digest: str
@@ -34,24 +57,42 @@ class Results:
         return next((outcome.broken for outcome in self.outcomes if outcome.broken), None)
 
     @property
+    def never_occurred(self) -> list[str]:
+        """What the run has not tried: kinds of failures, outcomes of attempts, and steps of the retry schedule."""
+        return sorted(
+            (FAILURES - _sum(outcome.failures for outcome in self.outcomes).keys())
+            | (ATTEMPTS - _sum(outcome.attempts for outcome in self.outcomes).keys())
+        )
+
+    @property
     def digest(self) -> str:
         """The same for the same run, to the letter."""
         return sha256("".join(outcome.digest for outcome in self.outcomes).encode()).hexdigest()[:16]
 
     def tables(self) -> list[Table]:
-        """Return the counts, and the faults by kind."""
-        counts: Counter[str] = sum((outcome.counts for outcome in self.outcomes), Counter())
-        faults: Counter[str] = sum((outcome.faults for outcome in self.outcomes), Counter())
-        names = self.outcomes[0].counts
-        rows = {name: f"{counts[name]:,}" for name in names}
+        """Return the counts of orders, of attempts and of failures."""
+        counts = _sum(outcome.counts for outcome in self.outcomes)
+        rows = {name: f"{counts[name]:,}" for name in self.outcomes[0].counts}
         rows["longest wait"] = _duration(max(outcome.longest_wait for outcome in self.outcomes))
         untroubled = max(outcome.longest_untroubled_wait for outcome in self.outcomes)
-        rows["longest wait without a fault"] = _duration(untroubled)
-        return [_table("orders", rows), _table("faults", {name: f"{faults[name]:,}" for name in sorted(faults)})]
+        rows["longest wait without a failure"] = _duration(untroubled)
+        return [
+            _table("orders", rows),
+            _table("attempts", _rows(_sum(outcome.attempts for outcome in self.outcomes))),
+            _table("failures", _rows(_sum(outcome.failures for outcome in self.outcomes))),
+        ]
+
+
+def _sum(counts: Iterable[Counter[str]]) -> Counter[str]:
+    return sum(counts, Counter())
 
 
 def _duration(seconds: float) -> str:
     return str(timedelta(seconds=round(seconds)))
+
+
+def _rows(counts: Counter[str]) -> dict[str, str]:
+    return {name: f"{counts[name]:,}" for name in sorted(counts)}
 
 
 def _table(title: str, rows: dict[str, str]) -> Table:

@@ -1,28 +1,27 @@
 """The service, its clients, its provider and AWS, once, from the first order to the end of the last."""
 
-import gc
 import hashlib
+import math
 import random
 from collections import Counter
-from datetime import timedelta
 from functools import partial
 
 from local.stream_mapping import FunctionError
 from local.stream_mapping.records import created_at
-from shared.order import NewOrder, Order, Status, to_timestamp
+from shared.order import NewOrder, Order, Status
 from shared.order_table import to_item
 from shared.retry_schedule import CLOSING
-from shared.settings import RecoverySettings
+from shared.settings import PaymentSettings
 from simulation.aws.lambda_functions import Function, Lambda
-from simulation.aws.memory_dynamodb import MemoryDynamoDB
 from simulation.aws.settings import Settings
 from simulation.aws.stream import Shard
 from simulation.aws.unreliable_dynamodb import UnreliableDynamoDB
 from simulation.aws.update_statement import Item
 from simulation.clients import Clients
-from simulation.injected_failures import Faults
+from simulation.injected_failures import InjectedFailures
 from simulation.plan import HOUR, MINUTE, RETENTION, UNDISTURBED, Plan
-from simulation.promises import EPOCH, LAST_HOURS, PromiseBroken, Promises, to_time
+from simulation.promises.history import EPOCH
+from simulation.promises.orders import LAST_HOURS, PromiseBroken, Promises
 from simulation.provider import Provider
 from simulation.results import Outcome
 from simulation.substitutes import substituted
@@ -38,27 +37,30 @@ class World:
     def __init__(self, settings: Settings, orders: int, seed: str) -> None:
         chance = random.Random(seed)  # noqa: S311  # no secret
         self._chance, self._variables = chance, settings.variables
-        of_service = RecoverySettings.model_validate(settings.variables)
+        of_service = PaymentSettings.model_validate(settings.variables)
         self._table_name = of_service.orders_table
-        self._deadline = timedelta(seconds=of_service.payment_deadline_seconds)
-        self._grace = timedelta(seconds=of_service.recovery_grace_seconds)
-        self._plan = Plan.draw(orders, chance)
+        self._plan = Plan.draw(orders, of_service.payment_deadline_seconds, chance)
         self._time = VirtualTime()
-        self._faults = Faults(self._plan, self._time, chance)
-        self._promises = Promises(self._time, self._plan, self._deadline, chance)
-        self._lambda = Lambda(self._time, self._faults)
-        self._table = MemoryDynamoDB(self._table_name, self._on_change)
-        parts = (self._time, self._faults, self._promises, chance, self._lambda.crash)
-        self._client = UnreliableDynamoDB(self._table, *parts)
-        self._provider = Provider(*parts)
+        self._failures = InjectedFailures(self._plan, self._time, chance)
+        self._lambda = Lambda(self._time, self._failures)
+        units = chance.choice([settings.write_units, None])  # of `dev`, or as many as are needed
+        self._promises = Promises(self._time, self._plan, chance, units)
+        self._client = UnreliableDynamoDB(
+            self._table_name, self._lambda, self._promises, chance, self._on_change, units
+        )
+        self._provider = Provider(self._lambda, self._promises, self._plan, chance)
         self._functions = {
-            name: Function(self._lambda, name, timeout, self._promises.invocation_ended)
-            for name, timeout in settings.timeouts.items()
+            name: Function(self._lambda, name, each, self._promises.invocation_ended)
+            for name, each in settings.functions.items()
         }
-        self._clients = Clients(self._time, self._functions["create_order"], self._promises, chance)
+        # Each order takes two of the units, one as it is created.
+        requests_per_second = units / 2 if units else math.inf
+        self._clients = Clients(
+            self._time, self._functions["create_order"], self._promises, self._plan, chance, requests_per_second
+        )
         invoke = self._functions["process_payment"].invoke
         self._shards = [
-            Shard(self._time, self._faults, settings.mapping, invoke, chance) for _ in range(chance.choice([1, 2]))
+            Shard(self._time, self._failures, settings.mapping, invoke, chance) for _ in range(chance.choice([1, 2]))
         ]
         self._poison: set[str] = set()
         self._records = 0
@@ -66,14 +68,17 @@ class World:
     def run(self) -> Outcome:
         """Let everything happen."""
         broken = None
-        with substituted(self._time, self._variables, self._client, self._provider, self._chance):
+        with substituted(
+            self._time, self._variables, self._client, self._provider, self._chance, self._promises.attempts
+        ):
             for phase in self._plan.phases:
                 self._clients.start(phase)
             self._time.start(self._schedule)
             self._time.start(self._disturb)
+            self._time.start(self._promises.recovery.watch_backlog)
             try:
                 self._time.run()
-                self._promises.check_end(self._table.items, is_over=self._time.now >= self._end)
+                self._promises.check_end(self._client.table.items, is_over=self._time.now >= self._end)
                 self._time.run()  # raises what that has found
             except PromiseBroken as error:
                 broken = str(error)
@@ -85,13 +90,17 @@ class World:
 
     @property
     def _end(self) -> float:
-        return self._plan.end + (self._deadline + CLOSING).total_seconds() + LAST_HOURS
+        return self._plan.end + self._plan.deadline + CLOSING.total_seconds() + LAST_HOURS
 
     def _on_change(self, before: Item | None, after: Item) -> None:
+        is_poison = after["order_id"]["S"] in self._poison
         if before:
-            self._promises.changed(before, after)
+            if is_poison:
+                self._promises.attempts["item postponed"] += 1
+            else:
+                self._promises.changed(before, after)
             return
-        if after["order_id"]["S"] not in self._poison:
+        if not is_poison:
             self._promises.inserted(after)
         self._records += 1
         self._shards[self._records % len(self._shards)].add(after, self._records)
@@ -101,41 +110,34 @@ class World:
         while self._time.now < self._end and not (self._time.now > self._plan.end + 11 * HOUR and self._is_done()):
             self._time.sleep(MINUTE - self._time.now % MINUTE)
             if self._plan.is_schedule_off(self._time.now):
-                self._faults.counts["schedule off"] += 1
+                self._failures.counts["schedule off"] += 1
                 continue
-            if self._faults.occurs("schedule missed") or not self._is_worth_a_run():
+            if self._failures.occurs("schedule missed"):
                 continue
-            if self._faults.occurs("schedule doubled"):
-                self._time.start(self._recover)
-            self._recover()
+            starts = [self._chance.uniform(1, 75) if self._failures.occurs("schedule late") else 0]
+            if self._failures.occurs("schedule doubled"):
+                starts.append(starts[0] + self._chance.uniform(0, 5))
+            for start in starts:
+                self._time.start(self._recover, after=start)
 
     def _recover(self) -> None:
         try:
             self._functions["recover_orders"].invoke({})
         except FunctionError:
-            self._faults.counts["recovery run failed"] += 1
-
-    def _is_worth_a_run(self) -> bool:
-        """Whether something is due; of the runs that would only look, one of ten takes place."""
-        now = to_time(self._time.now)
-        due, old = to_timestamp(now), to_timestamp(now - self._grace)
-        return self._chance.random() < 0.1 or any(  # see above
-            item["due_at"]["S"] <= due if "due_at" in item else item["created_at"]["S"] <= old
-            for item in self._table.pending()
-        )
+            self._failures.counts["recovery run failed"] += 1
 
     def _is_done(self) -> bool:
         return not self._promises.pending and not any(shard.waiting for shard in self._shards)
 
     def _disturb(self) -> None:
-        """Make the faults that come by themselves."""
+        """Make the failures that come by themselves."""
         while self._time.now < self._plan.end:
             self._time.sleep(self._chance.uniform(10, 50))
-            if self._faults.occurs("deploy kills"):
+            if self._failures.occurs("deploy kills"):
                 self._lambda.deploy()
-            if len(self._poison) < MOST_POISON and self._faults.occurs("poison"):
+            if len(self._poison) < MOST_POISON and self._failures.occurs("poison"):
                 self._write_poison()
-            if self._faults.occurs("old records delivered in disorder"):
+            if self._failures.occurs("old records delivered in disorder"):
                 self._deliver_in_disorder()
 
     def _write_poison(self) -> None:
@@ -143,8 +145,10 @@ class World:
         item = [{"sku": "s", "quantity": 1, "unit_price": "1.00"}]
         poison = to_item(Order.place(NewOrder.model_validate({"customer_id": "c", "items": item})))
         self._poison.add(poison["order_id"]["S"])
-        self._table.put_item(TableName=self._table_name, Item=poison | {"customer_id": {"N": "7"}})
-        delete = partial(self._table.delete_item, TableName=self._table_name, Key={"order_id": poison["order_id"]})
+        self._client.table.put_item(TableName=self._table_name, Item=poison | {"customer_id": {"N": "7"}})
+        delete = partial(
+            self._client.table.delete_item, TableName=self._table_name, Key={"order_id": poison["order_id"]}
+        )
         self._time.start(delete, after=HOUR)
 
     def _deliver_in_disorder(self) -> None:
@@ -157,7 +161,7 @@ class World:
             try:
                 shard.invoke({"Records": records})
             except FunctionError:
-                self._faults.counts["delivery in disorder failed"] += 1
+                self._failures.counts["delivery in disorder failed"] += 1
 
         self._time.start(deliver)
 
@@ -170,11 +174,11 @@ class World:
                 "processed": by_status[Status.PROCESSED],
                 "declined": by_status[Status.DECLINED],
                 "still PENDING": by_status[Status.PENDING],
-                "failed attempts": self._promises.failed_attempts,
+                "failed attempts": self._promises.attempts["Order deferred: PENDING"],
                 "redeliveries": sum(number - 1 for shard in self._shards for number in shard.deliveries.values()),
                 "records given up": sum(shard.given_up for shard in self._shards),
                 "charged twice": sum(len(order.payments) > 1 for order in orders),
-                "lost": sum(order_id not in self._table.items for order_id in self._promises.accepted),
+                "lost": sum(order_id not in self._client.table.items for order_id in self._promises.accepted),
             }
         )
         waits = [(order.settled_at - order.created_at, order) for order in orders if order.settled_at is not None]
@@ -182,7 +186,8 @@ class World:
         return Outcome(
             orders=len(orders),
             counts=counts,
-            faults=self._faults.counts,
+            attempts=self._promises.attempts,
+            failures=self._failures.counts,
             longest_wait=max((wait for wait, _ in waits), default=0),
             longest_untroubled_wait=max(untroubled, default=0),
             digest=hashlib.sha256("".join(map(str, orders)).encode()).hexdigest(),
@@ -191,7 +196,5 @@ class World:
 
 
 def run_world(settings: Settings, orders: int, seed: str) -> Outcome:
-    """Run a world in a process that runs others after it."""
-    outcome = World(settings, orders, seed).run()
-    gc.collect()  # the next one needs the memory
-    return outcome
+    """Run a world in a process of its own."""
+    return World(settings, orders, seed).run()

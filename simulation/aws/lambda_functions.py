@@ -2,7 +2,7 @@
 
 import importlib.util
 import inspect
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.abc import Loader
@@ -11,38 +11,66 @@ from types import ModuleType, SimpleNamespace
 from typing import Any, cast
 
 from local.stream_mapping import FunctionError, FunctionNotInvoked
-from simulation.injected_failures import Faults
+from shared.order_table import TableUnavailable
+from simulation.aws.settings import FunctionSettings
+from simulation.injected_failures import InjectedFailures
 from simulation.virtual.time import Killed, Process, VirtualTime
 
 COLD_START_SECONDS = 0.8
+# CPU time at 1 vCPU, from `npm run bench`: of an attempt to pay, an entry of the index and an item that was read.
+ATTEMPT_CPU_SECONDS = {"process_payment": 0.58e-3, "recover_orders": 1.0e-3}
+ENTRY_CPU_SECONDS = 0.02e-3
+ITEM_CPU_SECONDS = 0.1e-3
 
-Crash = Callable[[str], None]
 Event = dict[str, Any]
 
 
 @dataclass(eq=False)
 class Invocation(Process):
-    """One invocation, and what it has reported: message, order_id and status of its log lines, and its metrics."""
+    """One invocation, and what it has done.
 
+    `reports` are the message, order_id and status of its log lines. `is_due` says of each order that it has read
+    whether it was due, `calls` are those of the payment provider.
+    """
+
+    function: str = ""
+    started_at: float = 0
+    vcpus: float = 1
+    busy_until: float = 0
+    has_timed_out: bool = False
     reports: list[tuple[str, str, str]] = field(default_factory=list)
     metrics: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    is_due: dict[str, bool] = field(default_factory=dict)
+    calls: Counter[str] = field(default_factory=Counter)
 
 
 class Lambda:
     """All functions' running invocations."""
 
-    def __init__(self, virtual_time: VirtualTime, faults: Faults) -> None:
+    def __init__(self, virtual_time: VirtualTime, failures: InjectedFailures) -> None:
         self.virtual_time = virtual_time
-        self.faults = faults
+        self.failures = failures
         self.running: dict[Invocation, None] = {}
 
-    def crash(self, fault: str) -> None:
-        """Kill the invocation that calls this, if the fault occurs; or end it, if it was killed before."""
+    @property
+    def invocation(self) -> Invocation:
+        """The invocation that calls this."""
+        return cast("Invocation", self.virtual_time.current.process)
+
+    def crash(self, failure: str) -> None:
+        """Kill the invocation that calls this, if the failure occurs; or end it, if it was killed before."""
         self.virtual_time.go_on()
-        process = self.virtual_time.current.process
-        if isinstance(process, Invocation) and self.faults.occurs(fault):
-            self.virtual_time.kill(process)
+        if self.failures.occurs(failure):
+            self.virtual_time.kill(self.invocation)
             self.virtual_time.go_on()
+
+    def work(self, cpu_seconds: float) -> None:
+        """Let the time pass that the invocation which calls this needs to work: all its threads share one processor."""
+        if cpu_seconds:
+            invocation = self.invocation
+            start = max(self.virtual_time.now, invocation.busy_until)
+            invocation.busy_until = start + cpu_seconds / invocation.vcpus
+            self.virtual_time.wait(invocation.busy_until)
 
     def deploy(self) -> None:
         """Kill all invocations."""
@@ -54,11 +82,12 @@ class Function:
     """A function of the service. Each of its environments serves one invocation at a time, as in Lambda."""
 
     def __init__(
-        self, lambda_: Lambda, module: str, timeout_seconds: float, ended: Callable[[Invocation], None]
+        self, lambda_: Lambda, module: str, settings: FunctionSettings, ended: Callable[[Invocation], None]
     ) -> None:
         self._lambda = lambda_
+        self._module = module
         self._spec = cast("ModuleSpec", importlib.util.find_spec(f"functions.{module}"))
-        self._timeout_seconds = timeout_seconds
+        self._settings = settings
         self._ended = ended
         self._idle: list[ModuleType] = []
         self._loaded: list[ModuleType] = []
@@ -72,28 +101,33 @@ class Function:
             It raised, timed out or was killed.
         FunctionNotInvoked
         """
-        counts = self._lambda.faults.counts
-        if self._lambda.faults.occurs("function not invoked"):
+        failures = self._lambda.failures
+        if failures.occurs("function not invoked"):
             raise FunctionNotInvoked("throttled")
         environment = self._idle.pop() if self._idle else self._load()
-        invocation = Invocation(ends_at=self._lambda.virtual_time.now + self._timeout_seconds)
+        now = self._lambda.virtual_time.now
+        ends_at = now + self._settings.timeout_seconds
+        invocation = Invocation(ends_at, function=self._module, started_at=now, vcpus=self._settings.vcpus)
         self._lambda.running[invocation] = None
         try:
             with self._lambda.virtual_time.inside(invocation):
                 response = self._handle(environment, event, invocation)
         except Killed:
             reason = "killed" if invocation.is_killed else "timed out"
-            counts[f"invocation {reason}"] += 1
+            failures.counts[f"invocation {reason}"] += 1
+            invocation.has_timed_out = not invocation.is_killed
             invocation.is_killed = True
             raise FunctionError(reason) from None
-        except Exception as error:
-            counts["invocation failed"] += 1
+        except TableUnavailable as error:
+            failures.counts["invocation failed"] += 1
             self._idle.append(environment)
             raise FunctionError(repr(error)) from error
+        except Exception as error:
+            self._lambda.virtual_time.fail(error)
+            raise
         finally:
             del self._lambda.running[invocation]
-            if not invocation.is_killed:
-                self._ended(invocation)
+            self._ended(invocation)
         self._idle.append(environment)
         return response
 

@@ -10,9 +10,9 @@ from local.stream_mapping import Invoke, MappingSettings
 from local.stream_mapping.delivery import Batch, Delivery
 from local.stream_mapping.records import Record, created_at, is_wanted, lane_of, sequence_number, to_lambda_record
 from simulation.aws.update_statement import Item
-from simulation.injected_failures import Faults
-from simulation.plan import RETENTION
-from simulation.promises import EPOCH, to_time
+from simulation.injected_failures import InjectedFailures
+from simulation.plan import ALL_OFF, RETENTION, STREAM_OFF
+from simulation.promises.history import EPOCH, to_time
 from simulation.virtual.time import VirtualThread, VirtualTime
 
 RECORDS_PER_READ = 1_000
@@ -51,7 +51,7 @@ class Shard:
     def __init__(
         self,
         virtual_time: VirtualTime,
-        faults: Faults,
+        failures: InjectedFailures,
         settings: MappingSettings,
         invoke: Invoke,
         chance: random.Random,
@@ -60,7 +60,7 @@ class Shard:
         self.records: list[Record] = []  # all that there ever were
         self.deliveries = Counter[str]()
         self._virtual_time = virtual_time
-        self._faults = faults
+        self._failures = failures
         self._settings = settings
         self._invoke = invoke
         self._chance = chance
@@ -91,11 +91,11 @@ class Shard:
         while True:
             records = self._written.take(RECORDS_PER_READ)
             self._virtual_time.sleep(self._chance.uniform(0.05, 0.3))
-            while self._faults.phase.kind == "stream off":
+            while self._failures.phase.kind in {ALL_OFF, STREAM_OFF}:
                 self._virtual_time.sleep(PAUSE_WHILE_OFF)
             for record in records:
                 if self._now() - created_at(record) > RETENTION:
-                    self._faults.counts["record trimmed"] += 1
+                    self._failures.counts["record trimmed"] += 1
                 elif is_wanted(record, self._settings.filter_patterns):
                     self._lanes[lane_of(record, len(self._lanes))].put(record)
 
@@ -106,7 +106,7 @@ class Shard:
             while True:
                 records = lane.take(self._settings.batch_size)
                 delivery.deliver(records)
-                if self._faults.occurs("batch delivered again"):
+                if self._failures.occurs("batch delivered again"):
                     delivery.deliver(records)
 
         return work

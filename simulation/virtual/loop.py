@@ -11,6 +11,7 @@ from simulation.virtual.time import VirtualThread, VirtualTime
 
 # The loop takes timers that are due within it: sums of floats are not exact.
 CLOCK_RESOLUTION_SECONDS = 1e-6
+THREADS = 5  # of asyncio.to_thread: min(32, cpu_count + 4)
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
@@ -23,6 +24,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._selector = self
         self._waiting: VirtualThread | None = None
         self._process = virtual_time.current.process
+        self._default_executor = VirtualExecutor(virtual_time, THREADS)
 
     def time(self) -> float:
         return self._virtual_time.now

@@ -2,7 +2,6 @@
 
 import itertools
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
@@ -15,9 +14,9 @@ from botocore.exceptions import ClientError
 from local import serverless_yml
 from local.stream_mapping.records import to_lambda_record
 from shared import clock
-from shared.order import Order, OrderNotFound, Status
-from shared.order_table import BUCKETS, OrderTable, to_item
-from simulation.aws.memory_dynamodb import FILTER, MemoryDynamoDB
+from shared.order import Order, OrderNotFound, Status, to_timestamp
+from shared.order_table import DueOrder, OrderTable, to_item
+from simulation.aws.memory_dynamodb import MemoryDynamoDB
 from simulation.aws.stream import a_stream_record
 from simulation.aws.update_statement import Item
 from tests.builders import an_order
@@ -130,21 +129,21 @@ def test_an_unconditional_put_replaces_an_item(backend: Backend, table: OrderTab
 def test_what_is_not_there_is_not_found(table: OrderTable) -> None:
     with pytest.raises(OrderNotFound):
         table.get(an_order().order_id)
-    assert list(table.read([an_order().order_id])) == []
+    assert table.read([an_entry(an_order())]) == []
     [result] = table.record([an_order().processed("payment-1")])
     assert isinstance(result, OrderNotFound)
 
 
 def test_orders_are_read_in_batches(table: OrderTable) -> None:
-    stored = [table.create(an_order()) for _ in range(120)]
+    stored = [table.create(an_order()) for _ in range(100)]
 
-    read = list(table.read([order.order_id for order in stored]))
+    read = table.read([an_entry(order) for order in stored])
 
-    assert sorted(read, key=lambda order: order.order_id) == sorted(stored, key=lambda order: order.order_id)
+    assert dict(read) == {an_entry(order): order for order in stored}
 
 
 @pytest.mark.parametrize("settle", [lambda order: order.processed("payment-1"), lambda order: order.declined("no")])
-def test_a_pending_order_is_settled_once(backend: Backend, table: OrderTable, settle: Any) -> None:  # noqa: ANN401
+def test_a_pending_order_is_settled_once(table: OrderTable, settle: Any) -> None:  # noqa: ANN401
     order = table.create(an_order())
     deferred = order.deferred(NOW)
     settled = settle(deferred)
@@ -154,7 +153,7 @@ def test_a_pending_order_is_settled_once(backend: Backend, table: OrderTable, se
     for late in (order.processed("payment-2"), order.declined("late"), order.deferred(NOW), deferred.deferred(NOW)):
         assert table.record([late]) == [settled]
     assert table.get(order.order_id) == settled
-    assert indexed(backend) == []
+    assert list(table.due(NOW + timedelta(days=1), str(order.order_id)[0])) == []
 
 
 def test_an_attempt_that_another_one_has_overtaken_changes_nothing(table: OrderTable) -> None:
@@ -219,7 +218,7 @@ def test_a_missing_table_is_not_found(backend: Backend) -> None:
     missing = OrderTable("missing", backend.client)
     order = an_order()
 
-    for call in (lambda: missing.create(order), lambda: missing.get(order.order_id), missing.oldest_pending):
+    for call in (lambda: missing.create(order), lambda: missing.get(order.order_id), lambda: next(missing.due(NOW))):
         with pytest.raises(ClientError) as raised:
             call()
         assert raised.value.response["Error"]["Code"] == "ResourceNotFoundException"
@@ -227,34 +226,39 @@ def test_a_missing_table_is_not_found(backend: Backend) -> None:
     assert str(result) == "ResourceNotFound"
 
 
-def test_the_index_lists_what_waits_by_age(backend: Backend, table: OrderTable) -> None:
-    times = [NOW - timedelta(seconds=seconds) for seconds in (5, 1, 4, 2, 3)]
-    stored = [table.create(in_one_bucket(time)) for time in times]
+def test_the_index_lists_what_waits_by_the_time_when_it_is_due(backend: Backend, table: OrderTable) -> None:
+    stored = [table.create(in_one_bucket(NOW - timedelta(seconds=seconds))) for seconds in (5, 1, 4, 2, 3)]
     deferred = stored[0].deferred(NOW + timedelta(hours=1))
     table.record([deferred, stored[1].processed("payment-1")])
 
-    by_age = sorted((order for order in stored if order is not stored[1]), key=lambda order: order.created_at)
-    assert [item["order_id"]["S"] for item in indexed(backend)] == [str(order.order_id) for order in by_age]
-    assert indexed(backend)[0] == {
-        name: to_item(deferred)[name] for name in ("order_id", "pending_bucket", "created_at", "due_at")
-    }
-    assert table.oldest_pending() == times[0]
-    grace = timedelta(seconds=2)
-    assert table.due(NOW, grace, limit=10) == [stored[2].order_id, stored[4].order_id, stored[3].order_id]
-    assert table.due(NOW + timedelta(hours=1), grace, limit=10)[-1] == deferred.order_id
-    assert table.due(NOW, grace, limit=1) == [stored[2].order_id]
+    assert due_in(table, NOW) == [stored[2].order_id, stored[4].order_id, stored[3].order_id]
+    assert due_in(table, NOW + timedelta(hours=1))[-1] == deferred.order_id
+    [entry] = page_of(backend, NOW, Limit=1)["Items"]
+    assert entry == {name: to_item(stored[2])[name] for name in ("pending_bucket", "due_at", "order_id")}
 
 
-def test_a_filter_comes_after_the_limit_of_a_page(backend: Backend, table: OrderTable) -> None:
-    stored = [table.create(in_one_bucket(NOW - timedelta(seconds=9 - seconds))) for seconds in range(5)]
-    table.record([order.deferred(NOW + timedelta(hours=1)) for order in stored[:2]])
+def test_a_page_ends_at_its_limit_and_the_next_begins_after_it(backend: Backend, table: OrderTable) -> None:
+    stored = [table.create(in_one_bucket(NOW - timedelta(seconds=9 - number))) for number in range(4)]
 
-    pages = list(pages_of(backend, PageSize=2))
+    first = page_of(backend, NOW, Limit=2)
+    second = page_of(backend, NOW, Limit=2, ExclusiveStartKey=first["LastEvaluatedKey"])
 
-    found = [[item["order_id"]["S"] for item in page["Items"]] for page in pages]
-    expected = [[], [str(order.order_id) for order in stored[2:4]], [str(stored[4].order_id)]]
-    assert [page for page in found if page or page is found[0]] == expected
-    assert sum(len(page["Items"]) for page in pages_of(backend, PageSize=2, MaxItems=1)) == 1
+    found = [item["order_id"]["S"] for page in (first, second) for item in page["Items"]]
+    assert found == [str(order.order_id) for order in stored]
+    assert "LastEvaluatedKey" in second  # though nothing comes after it
+    assert "LastEvaluatedKey" not in page_of(backend, NOW, Limit=5)
+
+
+def test_an_entry_is_moved_on_only_if_it_is_as_it_was_read(table: OrderTable) -> None:
+    order = table.create(in_one_bucket(NOW))
+    [entry] = table.due(NOW, "a")
+    later = NOW + timedelta(hours=1)
+
+    table.postpone(entry, later)
+    table.postpone(entry, later + timedelta(hours=1))
+
+    assert table.get(order.order_id).due_at == later
+    assert due_in(table, NOW) == []
 
 
 def test_the_stream_has_a_record_of_each_insert(backend: Backend, table: OrderTable) -> None:
@@ -276,35 +280,28 @@ def test_the_stream_has_a_record_of_each_insert(backend: Backend, table: OrderTa
     }
 
 
-def in_one_bucket(created_at: datetime) -> Order:
+def in_one_bucket(due_at: datetime) -> Order:
     """Return an order that is listed in bucket a."""
     order_id = UUID(f"a{str(uuid4())[1:]}")
-    return an_order().model_copy(update={"order_id": order_id, "created_at": created_at})
+    return an_order().model_copy(update={"order_id": order_id, "due_at": due_at})
 
 
-def indexed(backend: Backend) -> list[dict[str, Any]]:
-    """Return all that the index lists."""
-    query = {
-        "TableName": backend.name,
-        "IndexName": "pending-orders",
-        "KeyConditionExpression": "pending_bucket = :bucket",
-    }
-    answers: Iterator[Any] = (
-        backend.client.query(**cast("Any", query), ExpressionAttributeValues={":bucket": {"S": bucket}})
-        for bucket in BUCKETS
-    )
-    return [item for answer in answers for item in answer["Items"]]
+def an_entry(order: Order) -> DueOrder:
+    """Return an order's entry in the index."""
+    return DueOrder(to_timestamp(cast("datetime", order.due_at)), str(order.order_id))
 
 
-def pages_of(backend: Backend, **config: int) -> Iterator[Any]:
-    """Return the pages of bucket a, without what is due later."""
-    return iter(
-        backend.client.get_paginator("query").paginate(
-            TableName=backend.name,
-            IndexName="pending-orders",
-            KeyConditionExpression="pending_bucket = :bucket",
-            FilterExpression=FILTER,
-            ExpressionAttributeValues={":bucket": {"S": "a"}, ":due_by": {"S": "2000-01-01T00:00:00.000Z"}},
-            PaginationConfig=cast("Any", config),
-        )
+def due_in(table: OrderTable, now: datetime) -> list[UUID]:
+    """Return what is due in bucket a."""
+    return [UUID(entry.order_id) for entry in table.due(now, "a")]
+
+
+def page_of(backend: Backend, now: datetime, **options: Any) -> Any:  # noqa: ANN401  # as boto3's client has them
+    """Read a page of bucket a."""
+    return backend.client.query(
+        TableName=backend.name,
+        IndexName="due-orders",
+        KeyConditionExpression="pending_bucket = :bucket AND due_at <= :now",
+        ExpressionAttributeValues={":bucket": {"S": "a"}, ":now": {"S": to_timestamp(now)}},
+        **options,
     )

@@ -134,8 +134,9 @@ def test_a_statement_that_the_service_does_not_send_is_an_error(statement: str) 
 def test_the_counts_the_seed_and_a_broken_promise_are_printed(
     capsys: pytest.CaptureFixture[str], broken: str | None, status: int
 ) -> None:
-    counts, faults = Counter({"accepted": 1_000, "lost": 0}), Counter({"call throttled": 3})
-    outcome = Outcome(1_000, counts, faults, 3 * DAY, 12.4, "digest", broken)
+    counts, failures = Counter({"accepted": 1_000, "lost": 0}), Counter({"call throttled": 3})
+    attempts = Counter({"Order settled: PROCESSED": 990})
+    outcome = Outcome(1_000, counts, attempts, failures, 3 * DAY, 12.4, "digest", broken)
 
     assert show(Results([outcome, outcome]), argparse.Namespace(orders=2_000, seed=7)) == status
     printed = capsys.readouterr().out
