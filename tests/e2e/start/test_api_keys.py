@@ -42,7 +42,7 @@ def test_each_client_has_its_own_idempotency_keys(service: Service) -> None:
 
 def test_the_order_page_has_a_key(service: Service) -> None:
     placed = requests.post(
-        f"{service.page_url}actions/order", json={"body": '{"customer_id": ""}'}, timeout=ANSWER_SECONDS
+        f"{service.page_url}actions/order", json={"body": '{"customer_id": ""}', "key": ""}, timeout=ANSWER_SECONDS
     )
 
     assert placed.json()["status"] == 422
