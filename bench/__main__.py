@@ -14,9 +14,9 @@ from uuid import uuid4
 from rich.console import Console
 
 from bench import batch, cold_start, cost, failing_payment, recovery, warm_request
-from bench.execution_environment import EnvironmentFailed
 from bench.failing_payment import OrdersHeldUp
-from bench.package import NotPackaged
+from bench.lambda_.execution_environment import EnvironmentFailed
+from bench.lambda_.package import NotPackaged
 from bench.report import table
 from bench.test_bed import TestBed, WrongPlatform, new_order, test_bed
 from local import serverless_yml

@@ -6,7 +6,7 @@ from statistics import median
 from typing import Any
 
 from bench.baselines.spread_latencies import latency_seconds
-from bench.execution_environment import Answer
+from bench.lambda_.execution_environment import Answer
 from bench.report import Figure
 from bench.test_bed import TestBed, stream_event
 from shared.order import Order

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from statistics import median
 from typing import Any
 
-from bench.execution_environment import ExecutionEnvironment
+from bench.lambda_.execution_environment import ExecutionEnvironment
 from bench.report import Figure
 from bench.test_bed import TestBed, new_order, post_event
 from shared.order_table import to_item

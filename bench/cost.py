@@ -7,7 +7,7 @@ from statistics import median
 
 from rich.table import Table
 
-from bench.execution_environment import Answer
+from bench.lambda_.execution_environment import Answer
 
 # "AWS Lambda Pricing", "Amazon API Gateway Pricing", "Pricing for On-Demand Capacity" (DynamoDB), "Amazon CloudWatch
 # Pricing" and "AWS X-Ray pricing". Lambda's reads of a table's stream are free.

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from bench.cost import MEGABYTES_OF_A_CPU
-from bench.execution_environment import Answer
+from bench.lambda_.execution_environment import Answer
 from bench.report import Figure
 from bench.test_bed import SAMPLED, TestBed, new_order
 from shared import clock

@@ -17,8 +17,8 @@ from typing import Any
 
 import boto3
 
-from bench.execution_environment import ExecutionEnvironment, new_trace_id
-from bench.package import THIS_MACHINE, package
+from bench.lambda_.execution_environment import ExecutionEnvironment, new_trace_id
+from bench.lambda_.package import THIS_MACHINE, package
 from local import serverless_yml
 from local.dynamodb import DynamoDBLocal
 from local.environment import environment

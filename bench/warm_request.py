@@ -2,7 +2,7 @@
 
 from statistics import median
 
-from bench.execution_environment import Answer
+from bench.lambda_.execution_environment import Answer
 from bench.report import Figure
 from bench.test_bed import SAMPLED, TestBed, new_order, post_event
 from shared.order_table import to_item

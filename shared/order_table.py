@@ -299,7 +299,7 @@ def to_order(item: Mapping[str, Any]) -> Order:
     except (ArithmeticError, AttributeError, TypeError, ValueError) as error:  # not DynamoDB's JSON
         reason = type(error).__name__
     # Not above: a pydantic error refers to the frames that it was raised through, which the garbage collector does not
-    # see. Whoever keeps an error that refers to it, as Powertools' batch processor does, would keep the whole event.
+    # see. Powertools' batch processor keeps the errors of its last batch, and would keep the whole event with them.
     raise UnreadableOrder(reason)
 
 

@@ -115,7 +115,7 @@ class Plan:
 
     @property
     def backlog(self) -> Phase:
-        """The phase in which the provider is away for hours."""
+        """The phase in which the provider is unavailable for hours."""
         return next(phase for phase in self.phases if phase.kind == BACKLOG)
 
     def draw_start(self, phase: Phase, chance: random.Random) -> float:

@@ -1,4 +1,4 @@
-"""A payment provider that remembers: each idempotency key for 24 hours, and each charge for ever."""
+"""A payment provider that remembers each idempotency key for 24 hours, and every charge."""
 
 import asyncio
 import random

@@ -151,4 +151,4 @@ def _key(item: Mapping[str, Any] | None) -> Key | None:
 def refusal(code: str, operation: str, status: int = 400) -> ClientError:
     """Return the error that boto3 raises for an answer of DynamoDB's."""
     error = {"Error": {"Code": code, "Message": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return ClientError(error, operation)  # type: ignore[arg-type]  # the rest of the metadata is nobody's concern
+    return ClientError(error, operation)  # type: ignore[arg-type]  # the service reads no other metadata

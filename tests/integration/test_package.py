@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bench.execution_environment import ExecutionEnvironment
+from bench.lambda_.execution_environment import ExecutionEnvironment
 from local.dynamodb import DynamoDBLocal
 from local.environment import environment
 from local.ports import free_port

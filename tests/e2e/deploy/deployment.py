@@ -14,7 +14,7 @@ import pytest
 import requests
 from botocore.exceptions import ClientError
 
-from bench.package import THIS_MACHINE, packaging_alone
+from bench.lambda_.package import THIS_MACHINE, packaging_alone
 from local.xray import LocalXRay
 from tests.e2e.deploy.emulator import Emulator
 from tests.waiting import eventually

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.package import THIS_MACHINE, package
+from bench.lambda_.package import THIS_MACHINE, package
 
 # The package of dev is one that can also run here.
 OPTIONS = {"dev": ["--param", THIS_MACHINE], "prod": []}
