@@ -279,7 +279,8 @@ def test_code_that_cannot_be_imported_is_named_with_its_line_and_replaces_nothin
     assert said in lines
     assert lines.endswith("\nNot reloaded: the functions stay as they were.")
     assert instance("tell")("/") == {"code": "old"}
-    assert save(NEW_FUNCTIONS) == "Reloaded: example.py"
+    # A line of the instance before may come after its answer.
+    assert save(NEW_FUNCTIONS).splitlines()[-1] == "Reloaded: example.py"
     assert instance("tell")("/") == {"code": "new"}
 
 
@@ -312,9 +313,10 @@ def test_a_breakpoint_without_a_debugger_says_what_to_do(instance: Callable[[str
 
 @pytest.mark.parametrize(("debugging", "runs"), [({"is_schedule_off": True}, 1), ({}, 2)])
 def test_while_a_function_is_debugged_no_schedule_starts_one(
-    daemon: socket.socket, debugging: dict[str, Any], runs: int
+    daemon: socket.socket, monkeypatch: pytest.MonkeyPatch, debugging: dict[str, Any], runs: int
 ) -> None:
     assert daemon
+    monkeypatch.setenv(HEADER_VARIABLE, "")  # each invocation sets it
     events: list[object] = []
     function = {"name": "f", "memorySize": 1, "timeout": 1, **debugging}
     runtime = SimpleNamespace(function=function, handler=lambda event, _: events.append(event))
