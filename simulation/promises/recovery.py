@@ -20,7 +20,7 @@ MOST_RUNS = 6
 MOST_CALLS = 2  # of the provider, by one invocation for one order: `find` and `charge`
 # What is due is settled at this rate once nothing is in the way, after a run has begun, which may be late.
 ORDERS_PER_SECOND = 200
-UNITS_PER_ORDER = 4  # of the provisioned capacity
+UNITS_PER_ORDER = 6  # of the provisioned capacity: 4, and 2 for new orders and attempts that fail meanwhile
 FIRST_SECONDS = 3 * RUN_SECONDS
 LONGEST_RETRY = HOUR
 
