@@ -9,5 +9,6 @@
 
 function_processes.py starts the runtime, and makes the `python3` by which serverless-offline starts a launcher. When
 code changes, it starts the next runtime. Its sockets replace those of the one before, which ends after its instances.
+debugging.py and api_gateway.py are what `npm start -- --debug` and `--api-key` add.
 endpoint.py invokes a function by serverless-offline's Invoke API, for the stream mapping and the order page.
 """

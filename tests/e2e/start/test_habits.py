@@ -65,6 +65,7 @@ def shell(aws: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": "of-work",
         "AWS_SECRET_ACCESS_KEY": "of-work",
         "AWS_SESSION_TOKEN": "of-work",
+        "LOCAL_RUN": "1",  # as in the processes of the local run, but of no process here
     }
 
 
