@@ -52,11 +52,13 @@ def _connect(runtime: str) -> "tuple[BufferedRWPair, object]":
     while True:
         version = _version(runtime)
         connection = socket.socket(socket.AF_UNIX)
-        connection.connect(runtime)
-        process = connection.makefile("rwb")
         try:
+            connection.connect(runtime)
+            process = connection.makefile("rwb")
             greeting = process.readline()
-        except ConnectionResetError:
+        except ConnectionError:
+            if version == _version(runtime):
+                raise
             continue
         if greeting:
             return process, None if greeting == ONE_EVENT else version

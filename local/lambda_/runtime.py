@@ -42,6 +42,13 @@ class Runtime(socketserver.ForkingUnixStreamServer):
     def __init__(self, path: str, function: Mapping[str, Any], handler: Handler) -> None:
         super().__init__(f"{path}.{os.getpid()}", self.instance)
         self.path, self.function, self.handler = path, function, handler
+        self.is_replaced = False
+
+    def service_actions(self) -> None:
+        """End between two connections: amid one, its instance would be forked and forgotten."""
+        super().service_actions()
+        if self.is_replaced:
+            sys.exit()
 
 
 class DebuggedRuntime(Runtime):
@@ -65,7 +72,7 @@ def _serve(path: str, function: Mapping[str, Any]) -> None:
     module, _, attribute = function["handler"].replace("/", ".").rpartition(".")
     handler = _import(f"{module}:{attribute}")
     with (DebuggedRuntime if is_debugged else Runtime)(path, function, handler) as runtime:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+        signal.signal(signal.SIGTERM, lambda *_: setattr(runtime, "is_replaced", True))
         os.rename(str(runtime.server_address), f"{path}{NEW}")  # noqa: PTH104  # now it listens
         runtime.serve_forever()
 
