@@ -47,6 +47,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
         if self._waiting:
             self._virtual_time.wake(self._waiting)
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109  # asyncio's signature
+        """Wait for the executor's work, without the real thread that asyncio starts for this."""
+        self._default_executor.shutdown()
+
     def close(self) -> None:
         """Close the loop; that of a killed process stays as it is, since what is left of its tasks refers to it."""
         if not self._process.has_ended(self.time()):
