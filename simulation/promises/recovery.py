@@ -1,6 +1,7 @@
 """What RecoverOrders promises: the longest overdue first, one attempt when an order is due, no backlog that stays."""
 
 import heapq
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ MOST_RUNS = 6
 MOST_CALLS = 2  # of the provider, by one invocation for one order: `find` and `charge`
 # What is due is settled at this rate once nothing is in the way, after a run has begun, which may be late.
 ORDERS_PER_SECOND = 200
-UNITS_PER_ORDER = 6  # of the provisioned capacity: 4, and 2 for new orders and attempts that fail meanwhile
+UNITS_PER_ORDER = 4  # of the provisioned capacity: 2 or 3, and the rest for new orders and attempts that fail meanwhile
 FIRST_SECONDS = 3 * RUN_SECONDS
 LONGEST_RETRY = HOUR
 
@@ -101,8 +102,10 @@ class RecoveryPromises:
         self._virtual_time.sleep(returns_at)
         waiting = [order for order in self._orders.values() if order.status is Status.PENDING and order.script.is_fine]
         due = [order for order in waiting if order.due_at <= returns_at]
-        for orders, seconds in ((due, 0.0), (waiting, LONGEST_RETRY)):
+        # An attempt that began before the provider was back may still fail: its order is due later.
+        for orders, seconds, due_by in ((due, 0.0, returns_at), (waiting, LONGEST_RETRY, math.inf)):
             self._virtual_time.wait(returns_at + FIRST_SECONDS + seconds + len(orders) / self._rate)
             for order in orders:
-                if order.status is Status.PENDING and order.created_at + self._plan.deadline > self._virtual_time.now:
+                is_late = order.status is Status.PENDING and order.due_at <= due_by
+                if is_late and order.created_at + self._plan.deadline > self._virtual_time.now:
                     self._broken(f"{self._rate:.0f} orders a second are settled once nothing is in the way", order)
