@@ -24,9 +24,8 @@ app = resolver(method="POST")
 def create_order() -> Response[str]:
     """Create an order: 201 with the order and its Location; 200 if its Idempotency-Key has created it before."""
     received_at_ms = clock.now_ms()
-    with tracing.subsegment_on_error("validation"):
-        key = idempotency_key(app.current_event)
-        new_order = parse(event=json_body(app.current_event), model=NewOrder)
+    key = idempotency_key(app.current_event)
+    new_order = parse(event=json_body(app.current_event), model=NewOrder)
 
     request = app.current_event.request_context
     order_id = idempotent_order_id(request.identity.api_key_id or "", key) if key else None

@@ -68,7 +68,7 @@ class _Run:
         self._settlement = Settlement(orders, provider, xray, settings.payment_deadline_seconds, seconds_left)
         self._places = asyncio.Semaphore(ORDERS_IN_FLIGHT)
         self._in_flight: set[asyncio.Task[None]] = set()
-        self._overdue_seconds: float | None = None
+        self._most_overdue_seconds: float | None = None  # unknown until the index is read
         self._failed = 0
 
     async def recover(self) -> dict[str, int]:
@@ -78,8 +78,7 @@ class _Run:
         finally:
             await asyncio.gather(*self._in_flight, return_exceptions=True)
             self._settlement.close()
-            if self._overdue_seconds is not None:
-                seconds = self._overdue_seconds
+            if (seconds := self._most_overdue_seconds) is not None:
                 metrics.add_metric(name=Metric.MOST_OVERDUE_PAYMENT, unit=MetricUnit.Seconds, value=seconds)
         counts = self._settlement.counts
         recovered = counts[Status.PROCESSED] + counts[Status.DECLINED]
@@ -104,8 +103,7 @@ class _Run:
     def _read(self) -> list[Order] | None:
         """Read the next orders; None if no more are due."""
         entries = list(islice(self._due, KEYS_PER_CALL))
-        if self._overdue_seconds is None:
-            self._overdue_seconds = entries[0].overdue_seconds(self._now) if entries else 0
+        self._most_overdue_seconds = self._most_overdue_seconds or 0
         if not entries:
             return None
         due = []
@@ -113,6 +111,8 @@ class _Run:
             if isinstance(order, UnreadableOrder):
                 self._postpone(entry, f"The item is not a valid order: {order}")
             elif order.status is Status.PENDING and order.due_at and order.due_at <= self._now:  # read consistently
+                overdue_seconds = (self._now - order.due_at).total_seconds()
+                self._most_overdue_seconds = max(self._most_overdue_seconds, overdue_seconds)
                 due.append(order)
         return due
 

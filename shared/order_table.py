@@ -79,13 +79,6 @@ class DueOrder(NamedTuple):
     due_at: str
     order_id: str
 
-    def overdue_seconds(self, now: datetime) -> float:
-        """Return for how long it has been due; 0 if its time is not a time."""
-        try:
-            return (now - datetime.fromisoformat(self.due_at)).total_seconds()
-        except (TypeError, ValueError):
-            return 0
-
 
 class OrderTable:
     """The orders, each one item under its order_id.

@@ -6,17 +6,15 @@ and each attempt to pay for the order sends a complete segment that continues fr
 
 import json
 import os
-import re
-import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from aws_xray_sdk.core import xray_recorder
+from aws_xray_sdk.core.models.trace_header import TraceHeader
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -39,66 +37,24 @@ LONGEST_MESSAGE = 200
 # The parts of an attempt's segment.
 STREAM_WAIT, PROVIDER, DYNAMODB = "stream wait", "payment provider", "DynamoDB"
 
-_ROOT = re.compile(r"1-[0-9a-f]{8}-[0-9a-f]{24}")
-_ID = re.compile(r"[0-9a-f]{16}")
-
-
-@dataclass(frozen=True)
-class TraceHeader:
-    """A place in a trace: the trace, the segment to continue from, the decision ("AWS X-Ray concepts")."""
-
-    trace_id: str
-    parent_id: str | None
-    sampled: bool
-
-    @classmethod
-    def parse(cls, header: str | None) -> Self | None:
-        """Read a header; None if it names no trace. Other fields (Lineage, Self) are left out.
-
-        Without a decision (`Sampled` absent or `?`) the trace counts as not sampled.
-        """
-        fields = dict(field.strip().partition("=")[::2] for field in (header or "").split(";"))
-        trace_id, parent_id = fields.get("Root", ""), fields.get("Parent", "")
-        if not _ROOT.fullmatch(trace_id):
-            return None
-        return cls(trace_id, parent_id if _ID.fullmatch(parent_id) else None, fields.get("Sampled") == "1")
-
-    def __str__(self) -> str:
-        parent = f"Parent={self.parent_id};" if self.parent_id else ""
-        return f"Root={self.trace_id};{parent}Sampled={int(self.sampled)}"
-
 
 def current_header() -> str | None:
     """Return the running invocation's place in its trace, to be stored with an order; None outside a trace."""
-    header = TraceHeader.parse(os.environ.get(HEADER_VARIABLE))
-    if header is None:
+    header = TraceHeader.from_header_str(os.environ.get(HEADER_VARIABLE))
+    if not header.root:
         return None
     subsegment = xray_recorder.current_subsegment()
     # In a trace that is not sampled, subsegments are placeholders.
-    if subsegment and subsegment.trace_id == header.trace_id:
-        header = replace(header, parent_id=subsegment.id)
-    return str(header)
-
-
-@contextmanager
-def subsegment_on_error(name: str) -> Iterator[None]:
-    """Add a subsegment only if the code inside fails. The exception is left out: it may quote the client's data."""
-    start_time = time.time()
-    try:
-        yield
-    except Exception:
-        with xray_recorder.in_subsegment(name) as subsegment:
-            if subsegment:
-                subsegment.start_time = start_time
-                subsegment.add_error_flag()
-        raise
+    parent_id = subsegment.id if subsegment and subsegment.trace_id == header.root else header.parent
+    return TraceHeader(header.root, parent_id, header.sampled).to_header_str()
 
 
 def fields_of(order: Order) -> dict[str, Any]:
     """Return the fields of every log line about an order."""
     fields: dict[str, Any] = {"order_id": str(order.order_id), "status": order.status, "attempts": order.attempts}
-    if header := TraceHeader.parse(order.trace_header):
-        fields |= {"trace_id": header.trace_id, "parent_id": header.parent_id}
+    header = TraceHeader.from_header_str(order.trace_header)
+    if header.root:
+        fields |= {"trace_id": header.root, "parent_id": header.parent}
     return fields
 
 
@@ -109,9 +65,10 @@ class Attempt:
     """
 
     def __init__(self, order: Order, queued_at: float) -> None:
-        header = TraceHeader.parse(order.trace_header)
-        # X-Ray limits how much it adds to an old trace.
-        self.is_traced = header is not None and header.sampled and order.attempts < TRACED_ATTEMPTS
+        is_sampled = TraceHeader.from_header_str(order.trace_header).sampled == 1
+        self.is_traced = (
+            is_sampled and order.attempts < TRACED_ATTEMPTS
+        )  # X-Ray limits how much it adds to an old trace
         received_at_ms = clock.now_ms()
         self.fields: dict[str, Any] = fields_of(order) | {
             "queued_at_ms": min(round(queued_at * 1000), received_at_ms),

@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import random
+import re
 import signal
 import socket
 import socketserver
@@ -24,6 +25,7 @@ SCHEDULE = "aws.events"
 # Where Lambda's Python runtime keeps the trace header of the invocation:
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
 HEADER_VARIABLE = "_X_AMZN_TRACE_ID"
+TRACE_ROOT = re.compile(r"\bRoot=(1-[0-9a-f]{8}-[0-9a-f]{24})(?:;|$)")
 # At most this many instances of a function run at once; more would slow each of them until calls to DynamoDB time out.
 MOST_AT_WORK = 10
 
@@ -113,10 +115,8 @@ def trace(name: str, requested: str = "") -> Iterator[None]:
 
     `requested` is the header X-Amzn-Trace-Id: it may name the trace, and may say that it is not sampled.
     """
-    from shared.tracing import TraceHeader  # noqa: PLC0415  # not before runtime.py could say what cannot be imported
-
-    header, is_sampled = TraceHeader.parse(requested), "Sampled=0" not in requested
-    trace_id = header.trace_id if header else f"1-{int(time.time()):08x}-{os.urandom(12).hex()}"
+    root, is_sampled = TRACE_ROOT.search(requested), "Sampled=0" not in requested
+    trace_id = root[1] if root else f"1-{int(time.time()):08x}-{os.urandom(12).hex()}"
     segment_id = os.urandom(8).hex()
     segment: dict[str, Any] = {"name": name, "id": segment_id, "trace_id": trace_id, "origin": "AWS::Lambda::Function"}
     os.environ[HEADER_VARIABLE] = f"Root={trace_id};Parent={segment_id};Sampled={int(is_sampled)}"

@@ -8,10 +8,10 @@ from typing import Any
 from uuid import UUID
 
 import requests
+from aws_xray_sdk.core.models.trace_header import TraceHeader
 
 from shared.order import OrderNotFound
 from shared.order_table import OrderTable
-from shared.tracing import TraceHeader
 from tools.command import CommandFailed
 from tools.local_run import no_local_run, xray_client
 from tools.stage import SERVICE, Stage
@@ -99,7 +99,7 @@ def search_stage(order_id: UUID, stage: Stage) -> Search:
     CommandFailed, OrderNotFound
     """
     order = OrderTable(stage.orders_table(), stage.session.client("dynamodb")).get(order_id)
-    header = TraceHeader.parse(order.trace_header)
+    is_sampled = TraceHeader.from_header_str(order.trace_header).sampled == 1
     return Search(
         order_id=str(order_id),
         trace_id=order.trace_id,
@@ -108,5 +108,5 @@ def search_stage(order_id: UUID, stage: Stage) -> Search:
         service=stage.stack,
         traces=Traces(stage.session.client("xray")),
         logs=CloudWatchLogs(stage.session.client("logs"), stage.stack, stage.log_days),
-        xray_seconds=XRAY_SECONDS if header and header.sampled else 0,
+        xray_seconds=XRAY_SECONDS if is_sampled else 0,
     )

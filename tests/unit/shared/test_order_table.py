@@ -397,13 +397,6 @@ def test_an_order_that_is_gone_is_not_read(orders: OrderTable, dynamodb: Stubber
     assert list(orders.read(due(an_order()))) == []
 
 
-@pytest.mark.parametrize(
-    ("due_at", "seconds"), [("2026-11-25T11:59:00.500Z", 59.5), ("2026-11-25", 0), ("Ada Lovelace", 0)]
-)
-def test_an_entry_tells_how_long_it_has_been_due(due_at: str, seconds: float) -> None:
-    assert DueOrder(due_at, "1").overdue_seconds(NOW) == seconds
-
-
 @pytest.mark.parametrize("operation", CALLS)
 @pytest.mark.parametrize(
     ("code", "status"),
