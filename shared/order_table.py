@@ -173,9 +173,10 @@ class OrderTable:
 
         The index is read as the list is consumed, so the first order comes after one query a bucket, however many wait.
         """
-        return heapq.merge(*(self._due_in(bucket, to_timestamp(now)) for bucket in buckets))
+        due_by = to_timestamp(now)
+        return heapq.merge(*(self._due_in(bucket, due_by) for bucket in buckets))
 
-    def _due_in(self, bucket: str, now: str) -> Iterator[DueOrder]:
+    def _due_in(self, bucket: str, due_by: str) -> Iterator[DueOrder]:
         position: dict[str, Any] = {}
         while True:
             page = _patiently(
@@ -183,7 +184,7 @@ class OrderTable:
                 TableName=self.name,
                 IndexName="due-orders",
                 KeyConditionExpression="pending_bucket = :bucket AND due_at <= :now",
-                ExpressionAttributeValues={":bucket": {"S": bucket}, ":now": {"S": now}},
+                ExpressionAttributeValues={":bucket": {"S": bucket}, ":now": {"S": due_by}},
                 Limit=KEYS_PER_CALL,
                 **position,
             )

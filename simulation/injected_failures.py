@@ -21,10 +21,11 @@ class InjectedFailures:
         self._chance = chance
         self._throttles = Counter[str]()
         self._phase = plan.phase_at(0)
+        self._rates = RATES.get(self._phase.kind, {})
 
     def occurs(self, failure: str, share: float = 1) -> bool:
         """Decide about a failure, which is less likely here if a share of its rate is given."""
-        rate = self._rates().get(failure, 0) * share
+        rate = self._rates_now().get(failure, 0) * share
         if not rate or self._chance.random() >= rate:
             return False
         self.counts[failure] += 1
@@ -32,9 +33,9 @@ class InjectedFailures:
 
     def throttles(self, failure: str, order_ids: Iterable[str], share: float = 1) -> bool:
         """Decide whether these orders are throttled."""
-        if failure not in self._rates():
+        if failure not in self._rates_now():
             return False
-        if self.phase.kind in UNDISTURBED and any(
+        if self._phase.kind in UNDISTURBED and any(
             self._throttles[order_id] >= MOST_THROTTLES for order_id in order_ids
         ):
             return False
@@ -46,14 +47,16 @@ class InjectedFailures:
     @property
     def phase(self) -> Phase:
         """The phase that it is now."""
-        if not self._phase.start <= self._virtual_time.now < self._phase.end:
-            self._phase = self._plan.phase_at(self._virtual_time.now)
+        self._rates_now()
         return self._phase
 
     @property
     def are_possible(self) -> bool:
         """Whether any failure can occur now."""
-        return bool(self._rates())
+        return bool(self._rates_now())
 
-    def _rates(self) -> dict[str, float]:
-        return RATES.get(self.phase.kind, {})
+    def _rates_now(self) -> dict[str, float]:
+        if not self._phase.start <= self._virtual_time.now < self._phase.end:
+            self._phase = self._plan.phase_at(self._virtual_time.now)
+            self._rates = RATES.get(self._phase.kind, {})
+        return self._rates

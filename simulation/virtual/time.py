@@ -62,7 +62,13 @@ class VirtualTime:
 
     def sleep(self, seconds: float) -> None:
         """Let time pass."""
-        self.wait(self.now + seconds)
+        until = self.now + seconds
+        is_next = not self._queue or until < self._queue[0][0]
+        if is_next and until < self.current.process.ends_at and not self._error:
+            self.go_on()
+            self.now = until
+        else:
+            self.wait(until)
 
     def wait(self, until: float = math.inf) -> None:
         """Wait until then, or until the thread is woken."""
