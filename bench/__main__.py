@@ -14,13 +14,11 @@ from uuid import uuid4
 from rich.console import Console
 
 from bench import batch, cold_start, cost, failing_payment, recovery, warm_request
-from bench.failing_payment import OrdersHeldUp
-from bench.lambda_.execution_environment import EnvironmentFailed
-from bench.lambda_.package import NotPackaged
 from bench.report import table
-from bench.test_bed import TestBed, WrongPlatform, new_order, test_bed
+from bench.test_bed import TestBed, new_order, test_bed
 from local import serverless_yml
 from shared.order_table import to_item
+from tools.command import run
 from tools.repository import callers_path
 
 WIDTH = 118
@@ -32,15 +30,14 @@ def main() -> int:
     options = _options()
     console = Console(record=True, width=WIDTH, highlight=False)
     console.print(_machine(), style="dim")
-    try:
-        with test_bed() as bed:
-            _measure(bed, QUICK_ROUNDS if options.quick else ROUNDS, console)
-    except (EnvironmentFailed, NotPackaged, OrdersHeldUp, WrongPlatform) as failure:
-        print(failure, file=sys.stderr)
-        return 1
-    if options.svg:
-        console.save_svg(str(options.svg), title="npm run bench", unique_id="bench")
-    return 0
+    return run(lambda: _bench(console, QUICK_ROUNDS if options.quick else ROUNDS, options.svg))
+
+
+def _bench(console: Console, rounds: int, svg: Path | None) -> None:
+    with test_bed() as bed:
+        _measure(bed, rounds, console)
+    if svg:
+        console.save_svg(str(svg), title="npm run bench", unique_id="bench")
 
 
 def _measure(bed: TestBed, rounds: int, console: Console) -> None:

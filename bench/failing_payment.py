@@ -8,13 +8,14 @@ from bench.test_bed import TestBed, stream_event
 from shared.order import Item, Order, Status
 from shared.order_table import DueOrder
 from shared.payment import UNAVAILABLE_TOTAL
+from tools.command import CommandFailed
 
 TITLE = "A batch with a failing payment ÷ the same batch without it"
 TARGET = 1.1
 SIZE = 40
 
 
-class OrdersHeldUp(Exception):
+class OrdersHeldUp(CommandFailed):
     """Other orders than the one with the failing payment are not settled."""
 
 

@@ -25,6 +25,7 @@ from local.environment import environment
 from local.xray import LocalXRay
 from shared.order import NewOrder, Order
 from shared.order_table import OrderTable, to_item
+from tools.command import CommandFailed
 from tools.repository import NEW_ORDER
 
 BASELINES = Path(__file__).parent / "baselines"
@@ -34,7 +35,7 @@ PUTS_PER_CALL = 25  # "BatchWriteItem", Amazon DynamoDB API Reference
 WRITERS = 8
 
 
-class WrongPlatform(Exception):
+class WrongPlatform(CommandFailed):
     """The package cannot run here."""
 
 

@@ -2,10 +2,11 @@
 
 import argparse
 import secrets
+import signal
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 
 from rich.console import Console, Group
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -25,6 +26,7 @@ ALL_OCCURS_IN = 100_000  # orders; a smaller run may leave something out
 def main() -> int:
     """Simulate, and show the counts; 1 if a promise was broken."""
     options = _options()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends it as Ctrl-C does
     results: list[Results] = []
     failed = run(lambda: results.append(_simulate(options.orders, options.seed)))
     return failed or show(results[0], options)
@@ -49,11 +51,14 @@ def _run_worlds(settings: Settings, orders: int, seed: int) -> Iterator[Outcome]
         worlds = [
             processes.submit(run_world, settings, share, f"{seed}/{number}") for number, share in enumerate(shares)
         ]
-        for world in worlds:
-            yield world.result()
-            if world.result().broken:
-                processes.shutdown(wait=False, cancel_futures=True)
-                break
+        try:
+            for world in worlds:
+                yield world.result()
+                if world.result().broken:
+                    break
+        finally:  # also on Ctrl-C
+            for process in active_children():
+                process.terminate()
 
 
 def show(results: Results, options: argparse.Namespace) -> int:

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
+INTERRUPTED = 130  # what a shell returns for a command that Ctrl-C ended
+
 
 class CommandFailed(Exception):
     """The command cannot do its work; the message says why, and what to do."""
@@ -26,6 +28,8 @@ def run(command: Callable[[], object]) -> int:
         message = "No AWS credentials were found: set them with `aws configure`, or in the environment."
     except (BotoCoreError, ClientError, CommandFailed) as error:
         message = str(error)
+    except KeyboardInterrupt:
+        return INTERRUPTED
     else:
         return 0
     print(message, file=sys.stderr)

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self, cast
 
+from tools.command import CommandFailed
+
 RUNTIME = Path(__file__).with_name("runtime.py")
 # Lambda grants CPU in slices of this length ("Configure Lambda function memory"; cpu.max of Linux's cgroups).
 SLICE_SECONDS = 0.02
@@ -23,7 +25,7 @@ FIRST_ERROR_STATUS = 400
 LAST_CHARACTERS = 2_000
 
 
-class EnvironmentFailed(Exception):
+class EnvironmentFailed(CommandFailed):
     """The process ended, or the function answered with a failure; the message says why."""
 
 

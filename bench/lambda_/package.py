@@ -11,13 +11,14 @@ from pathlib import Path
 
 from local.environment import packaging_environment
 from local.serverless_yml import SERVERLESS
+from tools.command import CommandFailed
 from tools.repository import ROOT
 
 SECONDS = 300
 THIS_MACHINE = f"architecture={'x86_64' if platform.machine() in {'x86_64', 'AMD64'} else 'arm64'}"
 
 
-class NotPackaged(Exception):
+class NotPackaged(CommandFailed):
     """`sls package` failed; the message is its output."""
 
 

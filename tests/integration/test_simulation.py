@@ -3,6 +3,9 @@
 import asyncio
 import re
 import secrets
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -22,6 +25,8 @@ from shared.tracing import Attempt
 from simulation.aws.settings import Settings
 from simulation.aws.unreliable_dynamodb import UnreliableDynamoDB
 from simulation.world import World
+from tests.waiting import eventually
+from tools.repository import ROOT
 
 pytestmark = pytest.mark.no_cover  # which makes them slower; the unit tests cover all of the service
 
@@ -57,6 +62,24 @@ def test_the_same_seed_gives_the_same_run_and_another_one_another(settings: Sett
 
     assert runs[0] == runs[1]
     assert runs[0].digest != runs[2].digest
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_ended_leaves_no_process(number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "simulation", "--orders", "20000"]
+    with subprocess.Popen(command, cwd=ROOT, start_new_session=True, stderr=subprocess.PIPE, text=True) as run:
+        eventually(lambda: _workers(run.pid))
+
+        run.send_signal(number)
+
+        assert not run.communicate(timeout=30)[1].strip()
+    assert run.returncode == 130
+    eventually(lambda: not _workers(run.pid))
+
+
+def _workers(group: int) -> str:
+    command = ["pgrep", "-g", str(group), "-f", "spawn_main"]
+    return subprocess.run(command, check=False, capture_output=True, text=True).stdout
 
 
 def write_unconditionally(patch: Patch) -> None:
