@@ -1,136 +1,114 @@
-"""The whole mapping on a stream in memory: what it delivers, in which lanes, and how it ends."""
+"""The whole mapping on a stream in memory: its shards and lanes, and how it ends."""
 
 import sys
 import threading
+from typing import Any
 
 import pytest
 
-from local.stream_mapping import FunctionError, MappingEvent, MappingSettings
+from local.stream_mapping import FunctionError, Invoke, MappingSettings
 from local.stream_mapping.records import Record
 from tests.unit.stream_mapping.fake_stream import (
     PATIENCE_SECONDS,
     FakeFunction,
     FakeStream,
-    lambda_records,
+    numbers_of,
     running,
     stream_record,
 )
 from tests.waiting import eventually
 
-KEYS_OF_LANES = ("k", "c")  # of two lanes
+SLOW, FAST = "k", "c"  # of two lanes
+Event = dict[str, list[Record]]
 
 
-def test_records_that_no_filter_matches_are_passed_over() -> None:
-    stream, function = FakeStream(), FakeFunction()
-    stream.add_shard("one", stream_record(1, name="MODIFY"), stream_record(2), stream_record(3, status="PROCESSED"))
+def test_a_parent_is_processed_before_its_children_on_every_page_of_the_description() -> None:
+    stream = FakeStream(
+        {
+            "child": [stream_record(4)],
+            "parent": [stream_record(2), stream_record(3)],
+            "grandparent": [stream_record(1)],
+        },
+        parents={"child": "parent", "parent": "grandparent", "grandparent": "trimmed"},
+        closed={"parent", "grandparent"},
+    )
+    failures = [FunctionError("once")]
 
-    pattern = {"eventName": ["INSERT"], "dynamodb": {"NewImage": {"status": {"S": ["PENDING"]}}}}
-    with running(stream, function, MappingSettings(filter_patterns=(pattern,))):
-        stream.wait_until_read("one")
-        stream.shards["one"].append(stream_record(4))
+    def fail_once_on_the_parent(event: Event) -> None:
+        if numbers_of(event["Records"]) == [2, 3] and failures:
+            raise failures.pop()
+
+    function = FakeFunction(fail_once_on_the_parent)
+    with running(stream, function):
         function.wait_for(4)
 
-    assert function.delivered() == [2, 4]
+    assert function.delivered() == [1, 2, 3, 2, 3, 4]
 
 
-def test_a_batch_holds_what_is_there_up_to_the_batch_size() -> None:
-    stream, function = FakeStream(), FakeFunction()
-    stream.add_shard("one", *(stream_record(number) for number in range(1, 8)))
+def test_a_shard_that_vanishes_delays_no_other() -> None:
+    stream, function = FakeStream({"one": [stream_record(1)]}), FakeFunction()
 
-    with running(stream, function, MappingSettings(batch_size=3)):
-        function.wait_for(7)
-
-    assert [len(records) for records in function.invocations] == [3, 3, 1]
+    with running(stream, function):
+        function.wait_for(1)
+        stream.shards, stream.parents = {"two": [stream_record(2)]}, {"two": "one"}
+        function.wait_for(2)
 
 
 def test_a_lane_does_not_wait_for_the_invocation_of_another() -> None:
-    slow, fast = KEYS_OF_LANES
-    stream, goes_on = FakeStream(), threading.Event()
-    stream.add_shard("one", stream_record(1, slow), stream_record(2, fast))
+    stream = FakeStream({"one": [stream_record(1, SLOW), stream_record(2, FAST)]})
+    goes_on = threading.Event()
 
-    def wait_if_slow(event: dict[str, list[Record]]) -> None:
-        if event["Records"][0]["dynamodb"]["Keys"]["order_id"]["S"] == slow:
+    def wait_if_slow(event: Event) -> None:
+        if event["Records"][0]["dynamodb"]["Keys"]["order_id"]["S"] == SLOW:
             assert goes_on.wait(PATIENCE_SECONDS)
 
     function = FakeFunction(wait_if_slow)
     with running(stream, function, MappingSettings(parallelization_factor=2)):
         function.wait_for(1, 2)
-        stream.shards["one"] += [stream_record(3, slow), stream_record(4, fast)]
+        stream.shards["one"] += [stream_record(3, SLOW), stream_record(4, FAST)]
         function.wait_for(4)
         assert 3 not in function.delivered()
         goes_on.set()
         function.wait_for(3)
 
 
-def test_what_is_behind_a_record_that_is_given_up_on_is_delivered() -> None:
-    stream, messages = FakeStream(), list[dict[str, object]]()
-    stream.add_shard("one", stream_record(1))
+def test_endless_retries_are_reported_with_their_lane_and_end_with_the_mapping() -> None:
+    stream = FakeStream({"one": [stream_record(1, SLOW), stream_record(2, FAST)]})
 
-    def fail_on_the_first(event: dict[str, list[Record]]) -> None:
-        if event["Records"] == lambda_records(1):
-            raise FunctionError("poison")
-
-    function = FakeFunction(fail_on_the_first)
-    with running(stream, function, MappingSettings(maximum_retry_attempts=1), messages.append):
-        function.wait_for(1)
-        stream.shards["one"].append(stream_record(2))
-        function.wait_for(2)
-
-    assert function.delivered() == [1, 1, 2]
-    assert len(messages) == 1
-
-
-def test_an_event_about_a_batch_has_the_number_of_its_lane() -> None:
-    stream, events = FakeStream(), list[MappingEvent]()
-    stream.add_shard("one", *(stream_record(number, key) for number, key in enumerate(KEYS_OF_LANES, 1)))
-
-    def fail(_: dict[str, list[Record]]) -> None:
+    def fail(_: Event) -> None:
         raise FunctionError("always")
 
-    with running(stream, FakeFunction(fail), MappingSettings(parallelization_factor=2), on_event=events.append):
+    with running(stream, FakeFunction(fail), MappingSettings(parallelization_factor=2)) as (_, events):
         eventually(lambda: {event.lane for event in events} == {0, 1})
 
 
 def test_stopping_waits_for_the_invocation_under_way_and_begins_no_other() -> None:
-    stream = FakeStream()
-    stream.add_shard("one", stream_record(1), stream_record(2))
+    stream = FakeStream({"one": [stream_record(1), stream_record(2)]})
     function = FakeFunction(lambda event: stop.set())  # noqa: ARG005
 
-    with running(stream, function, MappingSettings(batch_size=1)) as stop:
+    with running(stream, function, MappingSettings(batch_size=1)) as (stop, _):
         function.wait_for(1)
 
     assert function.delivered() == [1]
 
 
-def test_stopping_ends_endless_retries() -> None:
-    stream = FakeStream()
-    stream.add_shard("one", stream_record(1))
-
-    def fail(_: dict[str, list[Record]]) -> None:
-        raise FunctionError("always")
-
-    with running(stream, FakeFunction(fail)) as stop:
-        stream.wait_until_read("one")
-        stop.set()
-
-
-def test_an_error_of_the_mapping_itself_ends_it_and_is_raised() -> None:
-    stream, record = FakeStream(), stream_record(1)
+def without_keys(record: dict[str, Any]) -> dict[str, Any]:
     del record["dynamodb"]["Keys"]
-    stream.add_shard("one", record)
+    return record
 
-    with pytest.raises(KeyError, match="Keys"), running(stream, FakeFunction()) as stop:
+
+@pytest.mark.parametrize(
+    ("record", "respond", "error"),
+    [
+        (without_keys(stream_record(1)), lambda _: None, KeyError),
+        (stream_record(1), lambda _: sys.exit("enough"), SystemExit),
+    ],
+    ids=["of the mapping", "not a failure of the function"],
+)
+def test_an_error_ends_the_mapping_and_is_raised(
+    record: dict[str, Any], respond: Invoke, error: type[BaseException]
+) -> None:
+    with pytest.raises(error), running(FakeStream({"one": [record]}), FakeFunction(respond)) as (stop, _):
         ended_by_itself = stop.wait(PATIENCE_SECONDS)
 
     assert ended_by_itself
-
-
-def test_what_is_no_failure_of_the_function_ends_the_mapping_too() -> None:
-    stream = FakeStream()
-    stream.add_shard("one", stream_record(1))
-
-    def leave(_: dict[str, list[Record]]) -> None:
-        sys.exit("enough")
-
-    with pytest.raises(SystemExit, match="enough"), running(stream, FakeFunction(leave)) as stop:
-        stop.wait(PATIENCE_SECONDS)

@@ -1,6 +1,6 @@
 """What the on-failure destination is told."""
 
-from typing import Any
+import pytest
 
 from local.stream_mapping.delivery import Batch
 from local.stream_mapping.failure_message import failure_message
@@ -8,12 +8,13 @@ from simulation.aws.stream import STREAM_ARN
 from tests.unit.stream_mapping.fake_stream import BIRTH, FUNCTION_ARN, lambda_records
 
 
-def message_about(batch: Batch) -> dict[str, Any]:
-    return failure_message(batch, BIRTH + 99.5, function_arn=FUNCTION_ARN, stream_arn=STREAM_ARN, shard_id="shardId-1")
+@pytest.mark.parametrize(("raised", "error"), [(True, {"functionError": "Unhandled"}), (False, {})])
+def test_the_message_about_a_given_up_batch_is_as_aws_shapes_it(*, raised: bool, error: dict[str, str]) -> None:
+    batch = Batch(lambda_records(1, 2), retries=3, invocations=4, function_error=raised)
 
-
-def test_the_message_about_a_given_up_batch_is_as_aws_shapes_it() -> None:
-    message = message_about(Batch(lambda_records(1, 2), retries=3, invocations=4, function_error=True))
+    message = failure_message(
+        batch, BIRTH + 99.5, function_arn=FUNCTION_ARN, stream_arn=STREAM_ARN, shard_id="shardId-1"
+    )
 
     assert message == {
         "requestContext": {
@@ -22,7 +23,7 @@ def test_the_message_about_a_given_up_batch_is_as_aws_shapes_it() -> None:
             "condition": "RetryAttemptsExhausted",
             "approximateInvokeCount": 4,
         },
-        "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"},
+        "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", **error},
         "version": "1.0",
         "timestamp": "2026-01-01T00:01:39.500Z",
         "DDBStreamBatchInfo": {
@@ -35,9 +36,3 @@ def test_the_message_about_a_given_up_batch_is_as_aws_shapes_it() -> None:
             "streamArn": STREAM_ARN,
         },
     }
-
-
-def test_after_a_report_the_function_had_no_error() -> None:
-    message = message_about(Batch(lambda_records(1), invocations=1))
-
-    assert message["responseContext"] == {"statusCode": 200, "executedVersion": "$LATEST"}

@@ -44,20 +44,22 @@ def test_one_item_has_one_lane_whatever_the_order_of_its_keys() -> None:
     assert [lane_of(record, count) for count in lanes] == [lane_of(same, count) for count in lanes]
 
 
-def test_one_matching_filter_is_enough_and_without_filters_every_record_matches() -> None:
-    [record] = lambda_records(1)
-
-    assert is_wanted(record, ({"eventName": ["REMOVE"]}, FILTER))
-    assert is_wanted(record, ())
-
-
 @pytest.mark.parametrize(
-    "pattern", [{"eventName": ["MODIFY"]}, {"dynamodb": {"OldImage": {"status": {"S": ["PENDING"]}}}}]
+    ("patterns", "is_one_wanted"),
+    [
+        ([], True),
+        ([{"eventName": ["REMOVE"]}, FILTER], True),
+        ([{"eventName": ["MODIFY"]}], False),
+        ([{"dynamodb": {"OldImage": {"status": {"S": ["PENDING"]}}}}], False),
+    ],
+    ids=["no filter", "one of two", "another value", "a missing key"],
 )
-def test_a_filter_does_not_match_another_value_or_a_missing_key(pattern: dict[str, Any]) -> None:
+def test_a_record_is_wanted_if_a_filter_matches_it_or_there_is_none(
+    patterns: list[dict[str, Any]], *, is_one_wanted: bool
+) -> None:
     [record] = lambda_records(1)
 
-    assert not is_wanted(record, (pattern,))
+    assert is_wanted(record, tuple(patterns)) is is_one_wanted
 
 
 def test_a_batch_stays_within_the_payload_of_an_invocation() -> None:
