@@ -27,9 +27,9 @@ GET = DOCUMENT["paths"]["/orders/{order_id}"]["get"]
 def examples() -> Iterator[Any]:
     """Every example of an order that is shown."""
     for operation in (CREATE, GET):
-        for status, response in operation["responses"].items():
-            for name, example in response.get("content", {}).get("application/json", {}).get("examples", {}).items():
-                yield pytest.param(example["value"], id=f"{status}-{name}")
+        for response in operation["responses"].values():
+            examples = response.get("content", {}).get("application/json", {}).get("examples", {})
+            yield from (example["value"] for example in examples.values())
 
 
 def an_error(kind: type[Exception]) -> Exception:
@@ -90,15 +90,14 @@ def patterns(node: object) -> Iterator[str]:
         yield from patterns(child)
 
 
-@pytest.mark.parametrize("pattern", sorted(set(patterns(DOCUMENT))))
-def test_each_pattern_is_one_for_python_and_for_javascript(pattern: str) -> None:
-    re.compile(pattern)
-    regress.Regex(pattern, "u")
+def test_each_pattern_is_one_for_python_and_for_javascript() -> None:
+    for pattern in patterns(DOCUMENT):
+        re.compile(pattern)
+        regress.Regex(pattern, "u")
 
 
-@pytest.mark.parametrize("order", list(examples()))
-def test_every_example_of_an_order_is_valid(order: dict[str, Any]) -> None:
-    assert [error.message for error in schema("Order").iter_errors(order)] == []
+def test_every_example_of_an_order_is_valid() -> None:
+    assert [error.message for order in examples() for error in schema("Order").iter_errors(order)] == []
 
 
 def test_the_example_of_a_request_is_what_the_service_accepts() -> None:
@@ -119,10 +118,9 @@ def test_every_error_the_code_can_answer_is_documented(kind: type[Exception]) ->
         assert deviations(response, answer.status_code, headers, answer.body or "") == []
 
 
-@pytest.mark.parametrize("status", [403, 429, 500, 502, 503, 504])
-def test_both_operations_document_what_any_request_can_meet(status: int) -> None:
-    assert str(status) in CREATE["responses"]
-    assert str(status) in GET["responses"]
+def test_both_operations_document_what_any_request_can_meet() -> None:
+    for operation in (CREATE, GET):
+        assert {"403", "429", "500", "502", "503", "504"} <= operation["responses"].keys()
 
 
 def with_one_other(valid: dict[str, Any], members: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[Any]:
@@ -157,7 +155,7 @@ MEMBERS_OF_ORDER = {
 ORDERS = st.fixed_dictionaries({}, optional=MEMBERS_OF_ORDER)
 
 
-@settings(max_examples=500, derandomize=True, database=None)
+@settings(max_examples=300, derandomize=True, database=None)
 @given(order=with_one_other(VALID, MEMBERS_OF_ORDER) | ORDERS)
 def test_the_schema_is_as_strict_as_the_service(order: dict[str, Any]) -> None:
     text = json.dumps(order)
@@ -165,13 +163,7 @@ def test_the_schema_is_as_strict_as_the_service(order: dict[str, Any]) -> None:
     assert schema("NewOrder").is_valid(json.loads(text)) == is_accepted(text)
 
 
-@pytest.mark.parametrize(
-    ("character", "in_the_schema"),
-    [
-        *(("\n", False), ("\x9f", False), ("\u00a0", False), ("\u3164", False), ("\ufe0f", False), ("\ufffd", False)),
-        *(("\u200b", True), ("\ue000", True), ("\U000e0080", True), ("\U000e0100", True)),
-    ],
-)
+@pytest.mark.parametrize(("character", "in_the_schema"), [("\n", False), ("\u3164", False), ("\u200b", True)])
 def test_of_what_is_invisible_the_schema_refuses_what_all_patterns_can_express(
     character: str, *, in_the_schema: bool
 ) -> None:

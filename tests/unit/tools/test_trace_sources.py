@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
 from botocore.stub import ANY, Stubber
 
 from tools.command import CommandFailed
@@ -108,13 +107,6 @@ def test_a_missing_permission_is_named(xray: Stubber, cloudwatch: Stubber, logs:
         logs.read(ORDER_ID, NOW, NOW)
 
 
-def test_another_error_of_aws_stays_what_it_is(xray: Stubber) -> None:
-    xray.add_client_error("get_trace_segment_destination", "ThrottledException")
-
-    with pytest.raises(ClientError, match="ThrottledException"):
-        Traces(cast("XRayClient", xray.client)).read(TRACE_ID)
-
-
 def test_the_lines_of_a_day_are_filtered_from_the_log_groups(cloudwatch: Stubber, logs: CloudWatchLogs) -> None:
     since, until = NOW - timedelta(hours=1), NOW
     search = {"startTime": ms(since), "endTime": ms(until), "filterPattern": f'"{ORDER_ID}"'}
@@ -148,22 +140,6 @@ def test_what_spans_more_than_a_day_is_queried_once_and_the_price_is_told(
     assert logs.notes == ["Logs Insights scanned 2.50 GB, which cost 0.013 USD."]
 
 
-def test_a_query_that_fails_says_so(cloudwatch: Stubber, logs: CloudWatchLogs) -> None:
-    cloudwatch.add_response("start_query", {"queryId": "q"})
-    cloudwatch.add_response("get_query_results", {"status": "Failed"})
-
-    with pytest.raises(CommandFailed, match="Logs Insights did not complete its query: Failed"):
-        logs.read(ORDER_ID, NOW - timedelta(days=3), NOW)
-
-
-def test_logs_are_not_asked_for_what_they_no_longer_have(cloudwatch: Stubber, logs: CloudWatchLogs) -> None:
-    assert cloudwatch
-    created_at = NOW - timedelta(days=30)
-
-    assert logs.read(ORDER_ID, created_at, created_at + timedelta(minutes=1)) == []
-    assert logs.notes == ["The logs are kept for 14 days, and this order is older."]
-
-
 def test_an_order_that_is_older_than_its_logs_is_read_as_far_as_they_go(
     cloudwatch: Stubber, logs: CloudWatchLogs
 ) -> None:
@@ -173,6 +149,7 @@ def test_an_order_that_is_older_than_its_logs_is_read_as_far_as_they_go(
         cloudwatch.add_response("filter_log_events", {"events": []}, {"logGroupName": group, **search})
 
     assert logs.read(ORDER_ID, until - timedelta(days=3), until) == []
+    assert logs.read(ORDER_ID, NOW - timedelta(days=30), NOW - timedelta(days=29)) == []  # without a call
     assert logs.notes == ["The logs are kept for 14 days, and this order is older."]
 
 
