@@ -17,7 +17,7 @@ from local.dynamodb import DynamoDBLocal
 from local.stream_mapping import MappingSettings, StreamMapping
 from shared.order_table import OrderTable
 from tests.builders import Context
-from tests.integration.template.compiled import STAGES, Compiled, compiled_stage
+from tests.integration.template.compiled import Compiled, a_copy, compiled_copy, packaged_dev
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -49,12 +49,13 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def stages(shared_folder: Path) -> dict[str, Compiled]:
-    """Every stage, compiled."""
-    return {stage: compiled_stage(stage, shared_folder) for stage in STAGES}
+def stages(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Compiled]:
+    """Every stage, compiled: dev with its package, prod with an address for its alarms."""
+    prod = compiled_copy(a_copy(tmp_path_factory.mktemp("prod")), "prod", "--param", "alert_email=option@example.com")
+    return {"dev": packaged_dev(shared_folder), "prod": prod}
 
 
-@pytest.fixture(scope="session", params=STAGES)
+@pytest.fixture(scope="session", params=["dev", "prod"])
 def compiled(request: pytest.FixtureRequest, stages: dict[str, Compiled]) -> Compiled:
     """Each stage in turn."""
     return stages[request.param]

@@ -20,7 +20,7 @@ from local.ports import free_port
 from local.serverless_yml import environment_of
 from shared.order_table import OrderTable
 from tests.builders import VALID, a_batch, a_request, an_order, an_order_of_age
-from tests.integration.template.compiled import compiled_stage
+from tests.integration.template.compiled import packaged_dev
 from tools.repository import ROOT
 
 MEGABYTE = 1_000_000
@@ -39,7 +39,7 @@ runs_here = pytest.mark.skipif(sys.platform != "linux", reason="Lambda's binarie
 
 @pytest.fixture(scope="module")
 def packaged(shared_folder: Path) -> Path:
-    return compiled_stage("dev", shared_folder).package
+    return packaged_dev(shared_folder).package
 
 
 @pytest.fixture(scope="module")

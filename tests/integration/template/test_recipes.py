@@ -3,69 +3,53 @@
 import importlib.util
 import json
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
-from local.environment import environment
-from local.serverless_yml import SERVERLESS
 from shared.order_table import BUCKETS
 from tests.builders import a_request
-from tests.integration.template.compiled import Compiled
+from tests.integration.template.compiled import Compiled, a_copy, compiled_copy, replaced
 from tests.markdown import blocks
 from tools.repository import ROOT
 
 SITE = "https://shop.example"
-API, DEPLOY, PERFORMANCE = (ROOT / "docs" / name for name in ("api.md", "deploy.md", "performance.md"))
-RESPONSES = Path("resources", "gateway-responses.js")
+API, DEPLOY, PERFORMANCE, RUNBOOK = (ROOT / f"docs/{name}.md" for name in ("api", "deploy", "performance", "runbook"))
 
 
-def replaced(path: Path, old: str, new: str) -> None:
-    """Change a file in a place that has to be there."""
-    text = path.read_text()
-    assert old in text, old
-    path.write_text(text.replace(old, new))
+@pytest.fixture(scope="module")
+def changed(tmp_path_factory: pytest.TempPathFactory) -> Compiled:
+    """Stage dev with all recipes at once, and with the address of a `.env`."""
+    copy = a_copy(tmp_path_factory.mktemp("copy"))
+    settings, responses = copy / "serverless.yml", copy / "resources" / "gateway-responses.js"
+    [cors], [headers], [unsigned], [schedules] = (
+        *(blocks(API, "yaml"), blocks(API, "js")),
+        *(blocks(DEPLOY, "js"), blocks(PERFORMANCE, "yaml")),
+    )
+    replaced(settings, "private: true }", f"private: true, authorizer: aws_iam, {cors.strip()} }}")
+    replaced(settings, "    events:\n      - schedule: rate(1 minute)", schedules)
+    [line] = [line for line in responses.read_text().splitlines() if "MISSING_AUTHENTICATION_TOKEN:" in line]
+    replaced(responses, line, unsigned)
+    replaced(responses, "const HEADERS = {\n", f"const HEADERS = {{\n{headers}\n")
+    shutil.copy(ROOT / ".env.example", copy / ".env")
+    return compiled_copy(copy, "dev")
 
 
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """What `sls package` needs of the repository, without the plugins that pack the libraries."""
-    for name in ("serverless.yml", "package.json"):
-        shutil.copy(ROOT / name, tmp_path)
-    shutil.copytree(ROOT / "resources", tmp_path / "resources")
-    for name in ("functions", "shared", "node_modules"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    for plugin in ("serverless-python-requirements", "./resources/bytecode"):
-        replaced(tmp_path / "serverless.yml", f"  - {plugin}\n", "")
-    return tmp_path
-
-
-def packaged(folder: Path) -> Compiled:
-    """The template of the copy's stage dev."""
-    command = [SERVERLESS, "package", "--package", str(folder / "package")]
-    subprocess.run(command, cwd=folder, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, check=True)
-    return Compiled("dev", folder / "package" / "cloudformation-template-update-stack.json", folder)
-
-
-def test_a_browser_gets_an_answer_to_its_preflight_without_a_key_and_may_read_errors(copy: Path) -> None:
-    [yaml], [javascript] = blocks(API, "yaml"), blocks(API, "js")
-    replaced(copy / "serverless.yml", "private: true }", f"private: true, {yaml.strip()} }}")
-    replaced(copy / RESPONSES, "const HEADERS = {\n", f"const HEADERS = {{\n{javascript}\n")
-
-    compiled = packaged(copy)
-
-    methods = compiled.properties("AWS::ApiGateway::Method").values()
+def test_a_browser_gets_an_answer_to_its_preflight_without_a_key_and_may_read_errors(changed: Compiled) -> None:
+    methods = changed.properties("ApiGateway::Method").values()
     preflights = [method for method in methods if method["HttpMethod"] == "OPTIONS"]
+    responses = changed.properties("ApiGateway::GatewayResponse").values()
+
     assert [method["ApiKeyRequired"] for method in methods if method not in preflights] == [True, True]
     assert len(preflights) == 2
-    assert not any(method.get("ApiKeyRequired", False) for method in preflights)
     for preflight in preflights:
+        assert not preflight.get("ApiKeyRequired", False)
         [answer] = preflight["Integration"]["IntegrationResponses"]
         allowed = answer["ResponseParameters"]
         assert allowed["method.response.header.Access-Control-Allow-Origin"] == f"'{SITE}'"
         assert "Idempotency-Key" in allowed["method.response.header.Access-Control-Allow-Headers"]
-    for response in compiled.properties("AWS::ApiGateway::GatewayResponse").values():
+    for response in responses:
         assert response["ResponseParameters"]["gatewayresponse.header.Access-Control-Allow-Origin"] == f"'{SITE}'"
 
 
@@ -74,11 +58,8 @@ def test_a_browser_may_read_what_the_functions_answer(tmp_path: Path) -> None:
     path = tmp_path / "api.py"
     shutil.copy(ROOT / "shared" / "api.py", path)
     replaced(path, "    app = APIGatewayRestResolver(json_body_deserializer=_exact_json)", python)
-    replaced(
-        path,
-        "\nimport json\n",
-        "\nimport json\nfrom aws_lambda_powertools.event_handler.api_gateway import CORSConfig\n",
-    )
+    cors_config = "from aws_lambda_powertools.event_handler.api_gateway import CORSConfig\n"
+    replaced(path, "\nimport json\n", f"\nimport json\n{cors_config}")
     spec = importlib.util.spec_from_file_location("api_for_browsers", path)
     assert spec
     assert spec.loader
@@ -92,27 +73,24 @@ def test_a_browser_may_read_what_the_functions_answer(tmp_path: Path) -> None:
     assert "Location" in headers["Access-Control-Expose-Headers"][0]
 
 
-def test_an_unsigned_request_is_refused_where_callers_sign(copy: Path) -> None:
-    [javascript] = blocks(DEPLOY, "js")
-    [line] = [line for line in (copy / RESPONSES).read_text().splitlines() if "MISSING_AUTHENTICATION_TOKEN:" in line]
-    replaced(copy / RESPONSES, line, javascript)
-    replaced(copy / "serverless.yml", "private: true }", "private: true, authorizer: aws_iam }")
+def test_an_unsigned_request_is_refused_where_callers_sign(changed: Compiled) -> None:
+    methods = changed.properties("ApiGateway::Method").values()
+    unsigned = changed.properties("ApiGateway::GatewayResponse")["GatewayResponseMISSINGAUTHENTICATIONTOKEN"]
 
-    compiled = packaged(copy)
-
-    methods = compiled.properties("AWS::ApiGateway::Method").values()
-    assert {method["AuthorizationType"] for method in methods} == {"AWS_IAM"}
-    unsigned = compiled.properties("AWS::ApiGateway::GatewayResponse")["GatewayResponseMISSINGAUTHENTICATIONTOKEN"]
+    assert {each["AuthorizationType"] for each in methods if each["HttpMethod"] != "OPTIONS"} == {"AWS_IAM"}
     assert unsigned["StatusCode"] == "403"
     assert json.loads(unsigned["ResponseTemplates"]["application/json"])["title"] == "Forbidden"
 
 
-def test_several_schedules_recover_each_bucket_once(copy: Path) -> None:
-    [yaml] = blocks(PERFORMANCE, "yaml")
-    replaced(copy / "serverless.yml", "    events:\n      - schedule: rate(1 minute)", yaml)
-
-    rules = packaged(copy).properties("AWS::Events::Rule").values()
-
+def test_several_schedules_recover_each_bucket_once(changed: Compiled) -> None:
+    rules = changed.properties("Events::Rule").values()
     shares = [json.loads(rule["Targets"][0]["Input"])["buckets"] for rule in rules]
+    [of_the_runbook] = blocks(RUNBOOK, "yaml")
+
     assert len(shares) > 1
     assert sorted("".join(shares)) == list(BUCKETS)
+    assert sorted(each["schedule"]["input"]["buckets"] for each in yaml.safe_load(of_the_runbook)) == sorted(shares)
+
+
+def test_the_address_of_the_alarms_comes_from_dotenv(changed: Compiled) -> None:
+    assert changed.section("Parameters")["AlertEmail"]["Default"] == "you@example.com"
