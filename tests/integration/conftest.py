@@ -4,17 +4,19 @@ import itertools
 import os
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from botocore.config import Config
 
 from functions import create_order, get_order, process_payment, recover_orders
 from local import serverless_yml
 from local.dynamodb import DynamoDBLocal
-from local.stream_mapping import MappingSettings, StreamMapping
+from local.stream_mapping import InvokeInLane, MappingSettings, StreamMapping
 from shared.order_table import OrderTable
 from tests.builders import Context
 from tests.integration.template.compiled import Compiled, a_copy, compiled_copy, packaged_dev
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 Connect = Callable[[], AbstractContextManager[list[dict[str, Any]]]]
 
+PATIENCE_SECONDS = 20
+NO_RETRIES = Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=5)
 _numbers = itertools.count(1)
 
 
@@ -77,40 +81,39 @@ def orders(client: "DynamoDBClient", resolved_service: dict[str, Any], monkeypat
     return table
 
 
-@pytest.fixture
-def connect_stream(
-    dynamodb: DynamoDBLocal, client: "DynamoDBClient", orders: OrderTable, resolved_service: dict[str, Any]
-) -> Connect:
-    """Connect the orders' stream and ProcessPayment as serverless.yml says, while the context lasts.
-
-    Its value is the list of what reached the failure destination.
-    """
-
-    @contextmanager
-    def connected() -> Iterator[list[dict[str, Any]]]:
-        failures: list[dict[str, Any]] = []
-        one_at_a_time = threading.Lock()  # as each environment of a Lambda function is invoked
-
-        def invoke(event: dict[str, Any], _: int) -> dict[str, Any]:
-            with one_at_a_time:
-                return dict(process_payment.lambda_handler(event, Context()))
-
-        mapping = StreamMapping(
-            settings=MappingSettings.from_event(serverless_yml.stream_event(resolved_service, "processPayment")),
-            client=boto3.client("dynamodbstreams", endpoint_url=dynamodb.endpoint_url),
-            stream_arn=client.describe_table(TableName=orders.name)["Table"]["LatestStreamArn"],
-            function_arn=Context.invoked_function_arn,
-            invoke=invoke,
-            on_failure=failures.append,
-            on_event=print,
-        )
-        stop = threading.Event()
-        thread = threading.Thread(target=mapping.run, args=[stop])
-        thread.start()
+@contextmanager
+def stream_mapping(
+    client: "DynamoDBClient", table_name: str, settings: MappingSettings, invoke: InvokeInLane
+) -> Iterator[list[dict[str, Any]]]:
+    """A mapping of a table's stream at work; its value is the list of what reached the failure destination."""
+    failures: list[dict[str, Any]] = []
+    stop = threading.Event()
+    mapping = StreamMapping(
+        settings=settings,
+        client=boto3.client("dynamodbstreams", endpoint_url=client.meta.endpoint_url, config=NO_RETRIES),
+        stream_arn=client.describe_table(TableName=table_name)["Table"]["LatestStreamArn"],
+        function_arn=Context.invoked_function_arn,
+        invoke=invoke,
+        on_failure=failures.append,
+        on_event=print,
+    )
+    with ThreadPoolExecutor(1) as thread:
+        run = thread.submit(mapping.run, stop)
         try:
             yield failures
         finally:
             stop.set()
-            thread.join()
+            run.result(PATIENCE_SECONDS)
 
-    return connected
+
+@pytest.fixture
+def connect_stream(client: "DynamoDBClient", orders: OrderTable, resolved_service: dict[str, Any]) -> Connect:
+    """Connect the orders' stream and ProcessPayment as serverless.yml says, while the context lasts."""
+    one_at_a_time = threading.Lock()  # as each environment of a Lambda function is invoked
+
+    def invoke(event: dict[str, Any], _: int) -> dict[str, Any]:
+        with one_at_a_time:
+            return dict(process_payment.lambda_handler(event, Context()))
+
+    settings = MappingSettings.from_event(serverless_yml.stream_event(resolved_service, "processPayment"))
+    return lambda: stream_mapping(client, orders.name, settings, invoke)

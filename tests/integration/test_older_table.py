@@ -41,7 +41,7 @@ def test_orders_of_an_older_table_are_settled_once_they_are_backfilled(
     client.create_table(**definition | old_kind)
     table = OrderTable(NAME, client)
     monkeypatch.setattr(recover_orders, "orders", table)
-    waiting = [put_without_due_at(client, an_order_of_age(timedelta(hours=1))) for _ in range(150)]
+    waiting = [put_without_due_at(client, an_order_of_age(timedelta(hours=1))) for _ in range(30)]
 
     client.update_table(
         TableName=NAME,
@@ -51,8 +51,8 @@ def test_orders_of_an_older_table_are_settled_once_they_are_backfilled(
     eventually(lambda: set(indexes(client).values()) == {"ACTIVE"})
     young = table.create(an_order())
     assert recover_orders.lambda_handler({}, Context())["recovered"] == 0
-    assert backfill(client, NAME) == 150
-    assert recover_orders.lambda_handler({}, Context()) == {"recovered": 150, "deferred": 0, "failed": 0}
+    assert [backfill(client, NAME), backfill(client, NAME)] == [30, 0]
+    assert recover_orders.lambda_handler({}, Context()) == {"recovered": 30, "deferred": 0, "failed": 0}
     client.update_table(TableName=NAME, GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "pending-orders"}}])
 
     eventually(lambda: indexes(client) == {"due-orders": "ACTIVE"})

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 import pytest
 
 from local.environment import environment
-from local.ports import free_port
 from local.serverless_yml import SERVERLESS
 from tools.repository import ROOT
 
@@ -38,28 +37,16 @@ def last_line_of_failed(*arguments: str, env: Mapping[str, str]) -> str:
         ("--stage", "prd", "--stage prd: expected dev or prod."),
         ("--param", "paralelization=4", "--param paralelization=4: expected one of architecture,"),
         ("--param", "payment_delay_seconds=two", "--param payment_delay_seconds=two: expected a number."),
-        (
-            "--param",
-            "parallelization=99",
-            "'functions.processPayment.events.0.stream.parallelizationFactor': must be <= 10",
-        ),
     ],
 )
 def test_a_wrong_option_is_refused(option: str, value: str, line: str) -> None:
     assert line in last_line_of_failed("deploy", option, value, env=environment())
 
 
-def test_missing_credentials_are_reported_before_a_deployment() -> None:
+@pytest.mark.parametrize("command", ["deploy", "remove"])
+def test_missing_credentials_are_reported_before_anything_is_changed(command: str) -> None:
     without = {name: value for name, value in environment().items() if "ACCESS_KEY" not in name}
 
-    line = last_line_of_failed("deploy", env=without)
+    line = last_line_of_failed(command, env=without)
 
     assert line.startswith("Cannot sign in to AWS: AWS provider credentials not found.")
-
-
-def test_an_unreachable_aws_is_reported_before_a_removal() -> None:
-    port = free_port()
-
-    line = last_line_of_failed("remove", env=environment(port))
-
-    assert line == f"Cannot sign in to AWS: connect ECONNREFUSED 127.0.0.1:{port}"

@@ -19,7 +19,7 @@ from local.environment import environment
 from local.ports import free_port
 from local.serverless_yml import environment_of
 from shared.order_table import OrderTable
-from tests.builders import VALID, a_batch, a_request, an_order, an_order_of_age
+from tests.builders import VALID, a_batch, a_request, an_order_of_age
 from tests.integration.template.compiled import packaged_dev
 from tools.repository import ROOT
 
@@ -33,8 +33,6 @@ MOST_MODULES = {"create_order": 595, "get_order": 590, "process_payment": 580, "
 
 UNCHECKED_HASH = 0b01  # "Hash-based .pycs" (PEP 552): the flags of one that is never compared with its source
 CONTENT = {".py", ".pyc", ".so", ".json", ".gz", ".pem"}
-
-runs_here = pytest.mark.skipif(sys.platform != "linux", reason="Lambda's binaries run on Linux alone")
 
 
 @pytest.fixture(scope="module")
@@ -104,50 +102,26 @@ def test_it_holds_nothing_that_is_never_read(content: zipfile.ZipFile) -> None:
     assert services == {"dynamodb", "xray"}
 
 
-@runs_here
-@pytest.mark.parametrize("function", MOST_MODULES)
-def test_a_function_loads_no_more_than_it_did(function: str, unpacked: Path, variables: dict[str, str]) -> None:
-    with ExecutionEnvironment(f"functions.{function}.lambda_handler", [unpacked], variables) as environment:
-        modules = environment.imported.modules
-
-    assert len(modules) <= MOST_MODULES[function], "\n".join(modules)
-
-
-@runs_here
-def test_an_order_is_created_and_read_by_the_package_alone(unpacked: Path, variables: dict[str, str]) -> None:
-    created = answer("create_order", a_request("POST", "/orders", VALID), unpacked, variables)
-    assert created["statusCode"] == 201
-    order_id = json.loads(created["body"])["order_id"]
-
-    read = answer("get_order", a_request("GET", f"/orders/{order_id}"), unpacked, variables)
-    assert json.loads(read["body"])["status"] == "PENDING"
-
-
-@runs_here
-def test_a_batch_is_settled_by_the_package_alone(unpacked: Path, variables: dict[str, str], orders: OrderTable) -> None:
-    order = orders.create(an_order())
-
-    settled = answer("process_payment", a_batch([order]), unpacked, variables)
-
-    assert settled == {"batchItemFailures": []}
-    assert orders.get(order.order_id).status == "PROCESSED"
-
-
-@runs_here
-def test_a_due_order_is_recovered_by_the_package_alone(
+@pytest.mark.skipif(sys.platform != "linux", reason="Lambda's binaries run on Linux alone")
+def test_an_order_is_created_read_paid_for_and_recovered_by_the_package_alone(
     unpacked: Path, variables: dict[str, str], orders: OrderTable
 ) -> None:
+    def answer(function: str, event: dict[str, Any]) -> Any:  # noqa: ANN401  # each its own
+        """What a function answers to its first event in an environment that has the package alone."""
+        with ExecutionEnvironment(f"functions.{function}.lambda_handler", [unpacked], variables) as environment:
+            modules = environment.imported.modules
+            assert len(modules) <= MOST_MODULES[function], "\n".join(modules)
+            return environment.invoke(event).content
+
+    created = answer("create_order", a_request("POST", "/orders", VALID))
+    order = orders.get(json.loads(created["body"])["order_id"])
     orders.create(an_order_of_age(timedelta(minutes=6)))
 
-    recovered = answer("recover_orders", {}, unpacked, variables)
-
-    assert recovered == {"recovered": 1, "deferred": 0, "failed": 0}
-
-
-def answer(function: str, event: dict[str, Any], unpacked: Path, variables: dict[str, str]) -> Any:  # noqa: ANN401  # each its own
-    """What a function answers to its first event in an environment that has the package alone."""
-    with ExecutionEnvironment(f"functions.{function}.lambda_handler", [unpacked], variables) as environment:
-        return environment.invoke(event).content
+    assert created["statusCode"] == 201
+    assert answer("get_order", a_request("GET", f"/orders/{order.order_id}"))["body"] == created["body"]
+    assert answer("process_payment", a_batch([order])) == {"batchItemFailures": []}
+    assert orders.get(order.order_id).status == "PROCESSED"
+    assert answer("recover_orders", {}) == {"recovered": 1, "deferred": 0, "failed": 0}
 
 
 def installed_files(packaged: Path) -> list[Path]:
