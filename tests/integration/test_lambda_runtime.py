@@ -274,7 +274,6 @@ def test_each_instance_has_a_process_and_ten_of_a_function_work_at_the_same_time
 @pytest.mark.parametrize(
     ("code", "said"),
     [
-        (f"{FUNCTIONS}number = 1 +\n", f"functions/example.py:{LAST_LINE}: SyntaxError: invalid syntax"),
         (
             f"{FUNCTIONS}import json; json.loads(0)\n",
             f"functions/example.py:{LAST_LINE}: TypeError: the JSON object must",
@@ -284,7 +283,7 @@ def test_each_instance_has_a_process_and_ten_of_a_function_work_at_the_same_time
             "functions.example:tell: AttributeError: module 'functions.example' has",
         ),
     ],
-    ids=["syntax", "error in a library", "no handler"],
+    ids=["error in a library", "no handler"],
 )
 def test_code_that_cannot_be_imported_is_named_with_its_line_and_replaces_nothing(
     start: Callable[[str], Instance], service: Service, code: str, said: str

@@ -143,20 +143,3 @@ def test_an_order_that_failed_four_times_is_drawn_with_all_attempts(
     assert is_complete(found.documents, str(order.order_id))
     assert status(found.documents, str(order.order_id)) == "PROCESSED"
     assert [row.style for row in rows(found.documents) if row.name == "payment provider"] == ["red"] * 4 + ["green"]
-
-
-def test_an_order_that_was_declined_after_its_deadline_is_drawn_to_its_end(
-    xray: "XRayClient", orders: OrderTable, provider: FakeProvider, log: StringIO, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    order = create(orders, "Sampled=0")
-    provider.unavailable = {order.order_id}
-    pay([order])
-    provider.unavailable.clear()
-    pay_later(monkeypatch, timedelta(days=3, minutes=31))
-
-    found = whole_trace(xray, log, order)
-
-    assert is_complete(found.documents, str(order.order_id))
-    assert status(found.documents, str(order.order_id)) == "DECLINED"
-    assert [row.style for row in rows(found.documents) if row.name == "payment provider"] == ["red", "yellow"]
-    assert provider.charges == provider.charges[:1]

@@ -1,5 +1,7 @@
 """What becomes of a batch: AWS's rules for success, failure, reports, splits and retries."""
 
+from dataclasses import replace
+
 import pytest
 
 from local.stream_mapping import FunctionError, FunctionNotInvoked, MappingEvent, MappingSettings
@@ -8,12 +10,60 @@ from tests.unit.stream_mapping.fake_stream import AWS_DEFAULTS, FakeFunction, la
 
 REPORTS = MappingSettings(report_batch_item_failures=True)
 FAILS, AWAY = FunctionError("no"), FunctionNotInvoked("connection refused")
+Case = tuple[MappingSettings, list[object], list[list[int]], list[list[int]]]
+
+
+def retrying(times: int, *, reports: bool = False) -> MappingSettings:
+    return MappingSettings(maximum_retry_attempts=times, report_batch_item_failures=reports)
 
 
 def bisecting(retries: int, *, reports: bool = False) -> MappingSettings:
-    return MappingSettings(
-        bisect_batch_on_function_error=True, maximum_retry_attempts=retries, report_batch_item_failures=reports
-    )
+    return replace(retrying(retries, reports=reports), bisect_batch_on_function_error=True)
+
+
+# By what they show: the settings, the function's answers, the batches that it gets, and those that are given up.
+CASES: dict[str, Case] = {
+    "a report that was not asked for is not read": (AWS_DEFAULTS, [report(1)], [[1, 2]], []),
+    "a report repeats from its lowest record on": (REPORTS, [report(3, 2)], [[1, 2, 3], [2, 3]], []),
+    "a batch is given up after its retries": (retrying(2), [FAILS] * 3, [[1, 2]] * 3, [[1, 2]]),
+    "a redelivery from the checkpoint is a retry": (
+        retrying(1, reports=True),
+        [report(2), report(3)],
+        [[1, 2, 3], [2, 3]],
+        [[3]],
+    ),
+    "bisecting isolates the record that fails, and spends no retry": (
+        bisecting(1),
+        [FAILS, None, FAILS, None, FAILS, None, FAILS, FAILS],
+        [[1, 2, 3, 4, 5], [1, 2], [3, 4, 5], [3], [4, 5], [4], [5], [5]],
+        [[5]],
+    ),
+    "an error splits in halves also where failures are reported": (
+        bisecting(0, reports=True),
+        [FAILS],
+        [[1, 2, 3, 4], [1, 2], [3, 4]],
+        [],
+    ),
+    "a report splits at the checkpoint and spends no retry": (
+        bisecting(0, reports=True),
+        [report(2), report(4)],
+        [[1, 2, 3, 4, 5], [2, 3, 4, 5], [4, 5]],
+        [],
+    ),
+    "a report of the first record splits nothing off and spends a retry": (
+        bisecting(1, reports=True),
+        [report(1), report(1)],
+        [[1, 2]] * 2,
+        [[1, 2]],
+    ),
+    "the halves of a batch keep the retries that it had spent": (
+        bisecting(1, reports=True),
+        [report(1), FAILS, FAILS, FAILS],
+        [[1, 2], [1, 2], [1], [2]],
+        [[1], [2]],
+    ),
+    "an invocation that is not made spends nothing": (bisecting(0), [AWAY] * 3, [[1, 2]] * 4, []),
+}
 
 
 class Timeline:
@@ -42,68 +92,9 @@ class Timeline:
         self.given_up.append(numbers_of(batch.records))
 
 
-@pytest.mark.parametrize(
-    ("settings", "answers", "delivered", "given_up"),
-    [
-        pytest.param(AWS_DEFAULTS, [report(1)], [[1, 2]], [], id="a report that was not asked for is not read"),
-        pytest.param(
-            REPORTS, [report(4, 3)], [[1, 2, 3, 4, 5], [3, 4, 5]], [], id="a report repeats from its lowest record on"
-        ),
-        pytest.param(
-            MappingSettings(maximum_retry_attempts=2),
-            [FAILS] * 3,
-            [[1, 2, 3]] * 3,
-            [[1, 2, 3]],
-            id="after its retries a batch is given up",
-        ),
-        pytest.param(
-            MappingSettings(report_batch_item_failures=True, maximum_retry_attempts=1),
-            [report(2), report(3)],
-            [[1, 2, 3], [2, 3]],
-            [[3]],
-            id="a redelivery from the checkpoint is a retry, and what is before it is processed",
-        ),
-        pytest.param(
-            bisecting(1),
-            [FAILS, None, FAILS, None, FAILS, None, FAILS, FAILS],
-            [[1, 2, 3, 4, 5], [1, 2], [3, 4, 5], [3], [4, 5], [4], [5], [5]],
-            [[5]],
-            id="bisecting isolates the record that fails, and spends no retry",
-        ),
-        pytest.param(
-            bisecting(0, reports=True),
-            [FAILS],
-            [[1, 2, 3, 4], [1, 2], [3, 4]],
-            [],
-            id="an error splits in halves also where failures are reported",
-        ),
-        pytest.param(
-            bisecting(0, reports=True),
-            [report(2), report(4)],
-            [[1, 2, 3, 4, 5], [2, 3, 4, 5], [4, 5]],
-            [],
-            id="a report splits at the checkpoint and spends no retry",
-        ),
-        pytest.param(
-            bisecting(1, reports=True),
-            [report(1), report(1)],
-            [[1, 2, 3]] * 2,
-            [[1, 2, 3]],
-            id="a report of the first record splits nothing off and spends a retry",
-        ),
-        pytest.param(
-            bisecting(1, reports=True),
-            [report(1), FAILS, FAILS, FAILS],
-            [[1, 2], [1, 2], [1], [2]],
-            [[1], [2]],
-            id="the halves of a batch keep the retries that it had spent",
-        ),
-        pytest.param(bisecting(0), [AWAY] * 3, [[1, 2]] * 4, [], id="an invocation that is not made spends nothing"),
-    ],
-)
-def test_a_batch_is_delivered_split_and_given_up_by_awss_rules(
-    settings: MappingSettings, answers: list[object], delivered: list[list[int]], given_up: list[list[int]]
-) -> None:
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_a_batch_is_delivered_split_and_given_up_by_awss_rules(case: Case) -> None:
+    settings, answers, delivered, given_up = case
     delivery = Timeline(settings, *answers)
 
     assert delivery.deliver(*delivered[0]) == delivered

@@ -81,19 +81,10 @@ def test_it_is_valid_openapi() -> None:
     OpenAPIV31SpecValidator(DOCUMENT).validate()
 
 
-def patterns(node: object) -> Iterator[str]:
-    """Every regular expression in a part of the document."""
-    if isinstance(node, dict):
-        yield from (value for name, value in node.items() if name == "pattern")
-    children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
-    for child in children:
-        yield from patterns(child)
-
-
 def test_each_pattern_is_one_for_python_and_for_javascript() -> None:
-    for pattern in patterns(DOCUMENT):
-        re.compile(pattern)
-        regress.Regex(pattern, "u")
+    for pattern in re.findall(r'"pattern": (".*")', openapi.DOCUMENT.read_text(encoding="utf-8")):
+        re.compile(json.loads(pattern))
+        regress.Regex(json.loads(pattern), "u")
 
 
 def test_every_example_of_an_order_is_valid() -> None:

@@ -61,16 +61,6 @@ def retrieved(status: str, *ids: str, **more: str) -> dict[str, Any]:
     return {"RetrievalStatus": status, "TraceFormat": "XRAY", "Traces": [{"Id": TRACE_ID, "Spans": spans}], **more}
 
 
-def test_xray_is_asked_for_the_segments_of_a_trace(xray: Stubber) -> None:
-    traces = account(xray, "XRay")
-    segments = [{"Id": "a", "Document": '{"id": "a"}'}]
-    xray.add_response(
-        "batch_get_traces", {"Traces": [{"Id": TRACE_ID, "Segments": segments}]}, {"TraceIds": [TRACE_ID]}
-    )
-
-    assert (traces.read(TRACE_ID), traces.source) == ([{"id": "a"}], "X-Ray")
-
-
 def test_with_transaction_search_a_trace_is_retrieved(xray: Stubber) -> None:
     traces = account(xray, "CloudWatchLogs")
     window = {"StartTime": TRACE_BEGAN_AT - timedelta(minutes=1), "EndTime": ANY}
