@@ -20,7 +20,7 @@ from local.ports import free_port
 from local.serverless_yml import environment_of
 from shared.order_table import OrderTable
 from tests.builders import VALID, a_batch, a_request, an_order_of_age
-from tests.integration.template.compiled import packaged_dev
+from tests.integration.template.compiled import Compiled, packaged_dev
 from tools.repository import ROOT
 
 MEGABYTE = 1_000_000
@@ -36,21 +36,14 @@ CONTENT = {".py", ".pyc", ".so", ".json", ".gz", ".pem"}
 
 
 @pytest.fixture(scope="module")
-def packaged(shared_folder: Path) -> Path:
-    return packaged_dev(shared_folder).package
+def dev(shared_folder: Path) -> Compiled:
+    return packaged_dev(shared_folder)
 
 
 @pytest.fixture(scope="module")
-def content(packaged: Path) -> Iterator[zipfile.ZipFile]:
-    with zipfile.ZipFile(packaged) as content:
+def content(dev: Compiled) -> Iterator[zipfile.ZipFile]:
+    with zipfile.ZipFile(dev.package) as content:
         yield content
-
-
-@pytest.fixture(scope="module")
-def unpacked(packaged: Path, content: zipfile.ZipFile) -> Path:
-    folder = packaged.with_suffix("")
-    content.extractall(folder)
-    return folder
 
 
 @pytest.fixture
@@ -76,14 +69,11 @@ def test_every_module_has_bytecode_that_is_valid_in_lambda(content: zipfile.ZipF
         assert code.co_filename == f"/var/task/{name}"
 
 
-def test_it_is_small(packaged: Path) -> None:
-    assert packaged.stat().st_size <= LARGEST_PACKAGE
-
-
-def test_it_holds_the_functions_and_their_dependencies_alone(packaged: Path, content: zipfile.ZipFile) -> None:
+def test_it_holds_the_functions_and_their_dependencies_alone(dev: Compiled, content: zipfile.ZipFile) -> None:
     names = {name for name in content.namelist() if not name.endswith(".pyc")}
-    exported = (packaged.parent / "requirements.txt").read_text().splitlines()
-    installed = {str(path.relative_to(packaged.parent / "requirements")) for path in installed_files(packaged)}
+    exported = (dev.folder / "requirements.txt").read_text().splitlines()
+    requirements = dev.folder / "requirements"
+    installed = {str(path.relative_to(requirements)) for path in requirements.rglob("*") if path.is_file()}
     ours = {str(path.relative_to(ROOT)) for part in ("functions", "shared") for path in ROOT.glob(f"{part}/*.py")}
 
     assert ours <= names
@@ -93,22 +83,25 @@ def test_it_holds_the_functions_and_their_dependencies_alone(packaged: Path, con
     assert metadata == {line.split("==")[0].replace("-", "_") for line in exported}
 
 
-def test_it_holds_nothing_that_is_never_read(content: zipfile.ZipFile) -> None:
+def test_it_is_small_and_holds_nothing_that_is_never_read(dev: Compiled, content: zipfile.ZipFile) -> None:
     paths = {Path(name) for name in content.namelist()}
+    services = {path.parts[2] for path in paths if path.parts[:2] == ("botocore", "data") and len(path.parts) > 3}
 
+    assert dev.package.stat().st_size <= LARGEST_PACKAGE
     assert {path.suffix for path in paths if path.name not in {"METADATA", "emscripten_fetch_worker.js"}} == CONTENT
     assert not [path for path in paths if {"test", "tests", "examples"} & set(path.parts)]
-    services = {path.parts[2] for path in paths if path.parts[:2] == ("botocore", "data") and len(path.parts) > 3}
     assert services == {"dynamodb", "xray"}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Lambda's binaries run on Linux alone")
 def test_an_order_is_created_read_paid_for_and_recovered_by_the_package_alone(
-    unpacked: Path, variables: dict[str, str], orders: OrderTable
+    tmp_path: Path, content: zipfile.ZipFile, variables: dict[str, str], orders: OrderTable
 ) -> None:
+    content.extractall(tmp_path)
+
     def answer(function: str, event: dict[str, Any]) -> Any:  # noqa: ANN401  # each its own
         """What a function answers to its first event in an environment that has the package alone."""
-        with ExecutionEnvironment(f"functions.{function}.lambda_handler", [unpacked], variables) as environment:
+        with ExecutionEnvironment(f"functions.{function}.lambda_handler", [tmp_path], variables) as environment:
             modules = environment.imported.modules
             assert len(modules) <= MOST_MODULES[function], "\n".join(modules)
             return environment.invoke(event).content
@@ -122,8 +115,3 @@ def test_an_order_is_created_read_paid_for_and_recovered_by_the_package_alone(
     assert answer("process_payment", a_batch([order])) == {"batchItemFailures": []}
     assert orders.get(order.order_id).status == "PROCESSED"
     assert answer("recover_orders", {}) == {"recovered": 1, "deferred": 0, "failed": 0}
-
-
-def installed_files(packaged: Path) -> list[Path]:
-    """What was made ready for the package."""
-    return [path for path in (packaged.parent / "requirements").rglob("*") if path.is_file()]

@@ -4,12 +4,10 @@ import json
 from collections.abc import Iterator
 from datetime import timedelta
 from io import StringIO
-from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_xray_sdk import global_sdk_config
 from aws_xray_sdk.core import patch, xray_recorder
 from aws_xray_sdk.core.lambda_launcher import LambdaContext
@@ -31,8 +29,6 @@ from tools.trace.waterfall import is_complete, status
 
 if TYPE_CHECKING:
     from mypy_boto3_xray import XRayClient
-
-TRACES_PER_CALL = 5  # "BatchGetTraces", AWS X-Ray API Reference
 
 
 @pytest.fixture(autouse=True)
@@ -61,17 +57,16 @@ def log(monkeypatch: pytest.MonkeyPatch) -> StringIO:
     return stream
 
 
-def create(orders: OrderTable, requested: str = "") -> Order:
-    with trace("order-processor-test", requested):
+def create(orders: OrderTable) -> Order:
+    with trace("order-processor-test"):
         answer = create_order.lambda_handler(a_request("POST", "/orders", VALID), Context())
     with trace("test"):  # to read it belongs to no order's trace
         return orders.get(json.loads(answer["body"])["order_id"])
 
 
-def pay(orders: list[Order]) -> PartialItemFailureResponse:
+def pay(orders: list[Order]) -> None:
     with trace("order-processor-test"):
-        response: PartialItemFailureResponse = process_payment.lambda_handler(a_batch(orders), Context())
-    return response
+        process_payment.lambda_handler(a_batch(orders), Context())
 
 
 def pay_later(monkeypatch: pytest.MonkeyPatch, later: timedelta) -> None:
@@ -82,20 +77,17 @@ def pay_later(monkeypatch: pytest.MonkeyPatch, later: timedelta) -> None:
         assert recover_orders.lambda_handler({}, Context())["failed"] == 0
 
 
+def documents_of(xray: "XRayClient", order: Order) -> list[dict[str, Any]]:
+    """The documents of an order's trace."""
+    traces = xray.batch_get_traces(TraceIds=[str(order.trace_id)])["Traces"]
+    return [validated(segment["Document"]) for found in traces for segment in found["Segments"]]
+
+
 def whole_trace(xray: "XRayClient", log: StringIO, order: Order) -> OrderTrace:
     """What `npm run trace` draws of an order."""
     lines = [line for line in map(json.loads, log.getvalue().splitlines()) if "_aws" not in line]
     lines = [line for line in lines if line.get("order_id") == str(order.order_id)]
-    return order_trace(traces_of(xray, [order])[str(order.order_id)], lines, "order-processor-test")
-
-
-def traces_of(xray: "XRayClient", orders: list[Order]) -> dict[str, list[dict[str, Any]]]:
-    """The documents of each order's trace, by the order's id."""
-    segments: dict[str, list[dict[str, Any]]] = {}
-    for some in batched((str(order.trace_id) for order in orders), TRACES_PER_CALL, strict=False):
-        for found in xray.batch_get_traces(TraceIds=list(some))["Traces"]:
-            segments[found["Id"]] = [validated(segment["Document"]) for segment in found["Segments"]]
-    return {str(order.order_id): segments.get(str(order.trace_id), []) for order in orders}
+    return order_trace(documents_of(xray, order), lines, "order-processor-test")
 
 
 def test_each_of_30_concurrent_orders_has_one_tree_with_nobody_elses_work(
@@ -105,15 +97,12 @@ def test_each_of_30_concurrent_orders_has_one_tree_with_nobody_elses_work(
 
     pay(created)
 
-    eventually(lambda: all(is_complete(trace, order_id) for order_id, trace in traces_of(xray, created).items()))
-    traces = traces_of(xray, created)
-
+    eventually(lambda: all(is_complete(documents_of(xray, order), str(order.order_id)) for order in created))
     assert len({order.trace_id for order in created}) == len(created)
-    for order_id, documents in traces.items():
-        parts = [part for document in documents for part in all_of(document)]
-        assert {part["annotations"]["order_id"] for part in parts if "order_id" in part.get("annotations", {})} == {
-            order_id
-        }
+    for order in created:
+        parts = [part for document in documents_of(xray, order) for part in all_of(document)]
+        annotations = [part.get("annotations", {}) for part in parts]
+        assert {each["order_id"] for each in annotations if "order_id" in each} == {str(order.order_id)}
         assert sorted(part["name"] for part in parts) == [
             "## lambda_handler",
             "DynamoDB",
