@@ -70,16 +70,11 @@ def test_an_order_from_its_request_to_its_payment() -> None:
     ]
 
 
-def test_a_second_attempt_is_counted() -> None:
-    lines = drawn(*a_request(), an_attempt("d", 0.4, "PENDING"), an_attempt("e", 2.9))
-
-    assert lines[-2] == "request 240 ms · wait 290 ms · payment 2.00 s · 2 attempts · end to end 4.90 s"
-
-
-def test_faults_are_red_and_errors_yellow() -> None:
+def test_failed_attempts_are_counted_and_their_faults_are_red_and_errors_yellow() -> None:
     documents = [*a_request(), an_attempt("d", 0.4, "PENDING"), an_attempt("e", 2.9, "DECLINED", error=True)]
     styles = {row.document["id"]: row.style for row in rows(documents)}
 
+    assert drawn(*documents)[-2] == "request 240 ms · wait 290 ms · payment 2.00 s · 2 attempts · end to end 4.90 s"
     assert (styles["d"], styles["d2"], styles["e"], styles["a1"]) == ("red", "red", "yellow", "green")
 
 
