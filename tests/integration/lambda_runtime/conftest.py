@@ -124,7 +124,7 @@ class Service:
         return segments
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with socket.socket(type=socket.SOCK_DGRAM) as daemon, pytest.MonkeyPatch.context() as environment:
         daemon.bind(("127.0.0.1", 0))
