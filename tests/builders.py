@@ -5,7 +5,7 @@ import json
 import secrets
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
@@ -13,10 +13,12 @@ from typing import Any
 from uuid import UUID
 
 from local.stream_mapping.records import to_lambda_record
-from shared.order import STREAM_SECONDS, NewOrder, Order, Status
-from shared.order_table import OrderTable, TableUnavailable, to_item
+from shared.order import STREAM_SECONDS, NewOrder, Order
+from shared.order_table import to_item
 from shared.payment import Declined, ProviderUnavailable, Receipt
+from simulation.aws.memory_dynamodb import Answer, MemoryDynamoDB
 from simulation.aws.stream import STREAM_ARN, a_stream_record
+from simulation.aws.update_statement import UpdateStatement
 from tests.xray_documents import validated
 from tools.repository import NEW_ORDER
 
@@ -127,32 +129,33 @@ class FakeProvider:
             raise ProviderUnavailable("no answer")
 
 
-@dataclass
-class Table(OrderTable):
-    """An orders table that keeps OrderTable's contract for outcomes, or fails as told."""
+class FailingDynamoDB(MemoryDynamoDB):
+    """DynamoDB in memory with the orders table: it remembers the calls that write outcomes, and fails as told."""
 
-    name: str = "orders"
-    calls: list[list[Order]] = field(default_factory=list)
-    stored: dict[UUID, Order] = field(default_factory=dict)
-    # How many more times the statement of an order is throttled, and what each further call raises.
-    throttled: Counter[UUID] = field(default_factory=Counter)
-    outages: list[Exception] = field(default_factory=list)
+    def __init__(self) -> None:
+        super().__init__("orders")
+        # The orders of each call.
+        self.calls: list[list[UUID]] = []
+        # How many more times the statement of an order is throttled, and what each further call raises.
+        self.throttled: Counter[UUID] = Counter()
+        self.outages: list[Exception] = []
 
-    def record(self, outcomes: Sequence[Order]) -> list[Order | Exception]:
-        self.calls.append(list(outcomes))
+    def batch_execute_statement(self, *, Statements: Sequence[Mapping[str, Any]]) -> Answer:  # noqa: N803  # AWS's name
+        self.calls.append([_order_of(**each) for each in Statements])
         if self.outages:
             raise self.outages.pop()
-        return [self._record(outcome) for outcome in outcomes]
+        return super().batch_execute_statement(Statements=Statements)
 
-    def _record(self, outcome: Order) -> Order | Exception:
-        if self.throttled[outcome.order_id]:
-            self.throttled[outcome.order_id] -= 1
-            return TableUnavailable("ThrottlingError")
-        before = self.stored.get(outcome.order_id)
-        is_next = before is None or outcome.status is not Status.PENDING or before.attempts + 1 == outcome.attempts
-        if before is None or (before.status is Status.PENDING and is_next):
-            self.stored[outcome.order_id] = outcome
-        return self.stored[outcome.order_id]
+    def _execute(self, **statement: Any) -> Answer:  # noqa: ANN401  # as boto3's client has it
+        order_id = _order_of(**statement)
+        if self.throttled[order_id]:
+            self.throttled[order_id] -= 1
+            return {"Error": {"Code": "ThrottlingError"}}
+        return super()._execute(**statement)
+
+
+def _order_of(Statement: str, Parameters: Sequence[Any], **_: object) -> UUID:  # noqa: N803  # AWS's names
+    return UUID(UpdateStatement.parse(Statement).key(Parameters))
 
 
 @dataclass

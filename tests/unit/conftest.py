@@ -1,25 +1,58 @@
-"""Unit tests: no network, and a table in memory where one is needed."""
+"""Unit tests: no network, no waits, and the orders table in memory."""
 
 import json
-from collections.abc import Iterator
+import random
 from io import StringIO
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
-import boto3
 import pytest
-from moto import mock_aws
 from pytest_socket import disable_socket
 
-from functions import process_payment
-from shared import outcome_writer
+from functions import create_order, get_order, process_payment, recover_orders
 from shared.observability import logger, tracer
 from shared.order_table import OrderTable
-from tests.builders import Table
+from tests.builders import FailingDynamoDB
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 
 @pytest.fixture(autouse=True)
 def _no_network() -> None:
     disable_socket(allow_unix_socket=True)  # asyncio wakes itself over one
+
+
+@pytest.fixture
+def dynamodb() -> FailingDynamoDB:
+    """DynamoDB in memory. tests/integration/test_memory_dynamodb.py holds it to DynamoDB Local."""
+    return FailingDynamoDB()
+
+
+@pytest.fixture
+def client(dynamodb: FailingDynamoDB) -> "DynamoDBClient":
+    return cast("DynamoDBClient", dynamodb)
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, float]]:
+    """Between which times the service chose its waits before a further try, none of which takes place."""
+    waits: list[tuple[float, float]] = []
+
+    def uniform(shortest: float, longest: float) -> float:
+        waits.append((shortest, longest))
+        return 0
+
+    monkeypatch.setattr(random, "uniform", uniform)
+    return waits
+
+
+@pytest.fixture
+def table(client: "DynamoDBClient", waits: object, monkeypatch: pytest.MonkeyPatch) -> OrderTable:  # noqa: ARG001
+    """The empty orders table of all functions."""
+    table = OrderTable("orders", client)
+    for function in (create_order, get_order, process_payment, recover_orders):
+        monkeypatch.setattr(function, "orders", table)
+    return table
 
 
 def log_lines(log: StringIO) -> list[dict[str, Any]]:
@@ -42,26 +75,3 @@ def annotations(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     annotations: dict[str, object] = {}
     monkeypatch.setattr(tracer, "put_annotation", lambda key, value: annotations.update({key: value}))
     return annotations
-
-
-@pytest.fixture(scope="session")
-def orders() -> Iterator[OrderTable]:
-    """An orders table, in moto's memory."""
-    with mock_aws():
-        client = boto3.client("dynamodb")
-        client.create_table(
-            TableName="orders",
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": "order_id", "AttributeType": "S"}],
-            KeySchema=[{"AttributeName": "order_id", "KeyType": "HASH"}],
-        )
-        yield OrderTable("orders", client)
-
-
-@pytest.fixture
-def table(monkeypatch: pytest.MonkeyPatch) -> Table:
-    """The table in which ProcessPayment records its outcomes."""
-    table = Table()
-    monkeypatch.setattr(process_payment, "orders", table)
-    monkeypatch.setattr(outcome_writer, "FIRST_BACKOFF_SECONDS", 0)
-    return table

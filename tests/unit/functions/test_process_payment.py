@@ -8,25 +8,36 @@ from datetime import timedelta
 from decimal import Decimal
 from io import StringIO
 from typing import Any
+from unittest.mock import AsyncMock, MagicMock
 from uuid import UUID
 
 import pytest
+from botocore.exceptions import ConnectTimeoutError
 
 from functions import process_payment
 from shared import clock, settlement
 from shared.order import Order, Status
-from shared.order_table import TableUnavailable, TableUnreachable, UnreadableOrder
+from shared.order_table import OrderTable, UnreadableOrder
 from shared.payment import Receipt
-from tests.builders import Context, FakeProvider, Table, a_batch, a_record, an_order, an_order_of_age
+from simulation.aws.memory_dynamodb import Answer, refusal
+from tests.builders import Context, FailingDynamoDB, FakeProvider, a_batch, a_record, an_order, an_order_of_age
 from tests.unit.conftest import log_lines
 
-# How often the writer tries a statement that DynamoDB throttles.
-TRIES = 5
+TRIES = 5  # of an outcome
+UNREACHABLE = ConnectTimeoutError(endpoint_url="http://127.0.0.1")
+
+pytestmark = pytest.mark.usefixtures("table")
 
 
 def deliver(*orders: Order) -> list[str]:
-    """Deliver a batch of orders; return the sequence numbers that are reported as failed."""
+    """Create orders and deliver their batch; return the sequence numbers that are reported as failed."""
+    stored(*orders)
     return deliver_event(a_batch(orders))
+
+
+def stored(*orders: Order) -> None:
+    for order in orders:
+        process_payment.orders.create(order)
 
 
 def deliver_event(event: dict[str, Any]) -> list[str]:
@@ -34,134 +45,109 @@ def deliver_event(event: dict[str, Any]) -> list[str]:
     return sorted((str(failure["itemIdentifier"]) for failure in response["batchItemFailures"]), key=int)
 
 
-def statuses(table: Table, *orders: Order) -> list[Status]:
-    return [table.stored[order.order_id].status for order in orders]
+def statuses(*orders: Order) -> list[Status]:
+    return [process_payment.orders.get(order.order_id).status for order in orders]
 
 
-def test_an_order_is_charged_its_total_in_its_currency_and_processed(table: Table, provider: FakeProvider) -> None:
+def test_an_order_is_charged_its_total_in_its_currency_and_processed(table: OrderTable, provider: FakeProvider) -> None:
     order = an_order("699.80").model_copy(update={"currency": "USD"})
 
     assert deliver(order) == []
     assert provider.charges == [(order.order_id, Decimal("699.80"), "USD")]
-    stored = table.stored[order.order_id]
-    assert (stored.status, stored.payment_id) == (Status.PROCESSED, f"payment-{order.order_id}")
-    assert stored.processed_at is not None
+    processed = table.get(order.order_id)
+    assert (processed.status, processed.payment_id) == (Status.PROCESSED, f"payment-{order.order_id}")
+    assert processed.processed_at is not None
 
 
-def test_a_declined_order_is_settled_as_declined(table: Table, provider: FakeProvider) -> None:
+def test_a_declined_order_is_settled_as_declined(table: OrderTable, provider: FakeProvider) -> None:
     order = an_order()
     provider.declined = {order.order_id}
 
     assert deliver(order) == []
-    stored = table.stored[order.order_id]
-    assert (stored.status, stored.decline_reason) == (Status.DECLINED, "insufficient funds")
+    declined = table.get(order.order_id)
+    assert (declined.status, declined.decline_reason) == (Status.DECLINED, "insufficient funds")
 
 
-def test_the_stream_charges_without_asking_first(table: Table, provider: FakeProvider) -> None:
-    deliver(an_order())
-
-    assert provider.searches == []
-    assert len(table.stored) == 1
-
-
-def test_an_order_that_comes_late_is_looked_up_before_it_is_charged(table: Table, provider: FakeProvider) -> None:
+def test_an_order_that_comes_late_is_looked_up_before_it_is_charged(provider: FakeProvider) -> None:
     new, kept, charged = (an_order_of_age(timedelta(minutes=minutes)) for minutes in (4.9, 5, 24.1 * 60))
     provider.receipts[charged.order_id] = Receipt("payment-1")
 
     assert deliver(new, kept, charged) == []
     assert provider.searches == [kept.order_id, charged.order_id]
     assert {order_id for order_id, _, _ in provider.charges} == {new.order_id, kept.order_id}
-    assert statuses(table, new, kept, charged) == ["PROCESSED"] * 3
+    assert statuses(new, kept, charged) == ["PROCESSED"] * 3
 
 
-def test_a_payment_that_fails_is_deferred_and_fails_no_record(table: Table, provider: FakeProvider) -> None:
+def test_a_payment_that_fails_is_deferred_and_fails_no_record(table: OrderTable, provider: FakeProvider) -> None:
     orders = [an_order() for _ in range(5)]
     provider.unavailable = {orders[0].order_id, orders[3].order_id}
     before = clock.now()
 
     assert deliver(*orders) == []
-    assert statuses(table, *orders) == ["PENDING", "PROCESSED", "PROCESSED", "PENDING", "PROCESSED"]
-    deferred = table.stored[orders[0].order_id]
+    assert statuses(*orders) == ["PENDING", "PROCESSED", "PROCESSED", "PENDING", "PROCESSED"]
+    deferred = table.get(orders[0].order_id)
     assert deferred.attempts == 1
     assert deferred.due_at is not None
     assert timedelta(seconds=30) <= deferred.due_at - before < timedelta(seconds=40)
 
 
-def test_an_adapter_that_fails_before_it_returns_an_awaitable_defers_its_order(
-    table: Table, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch, log: StringIO
+def test_one_failing_payment_of_a_thousand_costs_its_neighbours_nothing(
+    dynamodb: FailingDynamoDB, provider: FakeProvider
 ) -> None:
-    def charge(**_: object) -> None:
-        raise TypeError("an argument of Ana")
-
-    monkeypatch.setattr(provider, "charge", charge)
-    order = an_order()
-
-    assert deliver(order) == []
-    assert statuses(table, order) == ["PENDING"]
-    assert "Ana" not in log.getvalue()
-
-
-def test_one_failing_payment_of_a_thousand_costs_its_neighbours_nothing(table: Table, provider: FakeProvider) -> None:
     orders = [an_order() for _ in range(1000)]
     provider.unavailable = {orders[0].order_id}
 
     assert deliver(*orders) == []
     assert len(provider.charges) == 1000
-    assert statuses(table, *orders) == ["PENDING"] + ["PROCESSED"] * 999
-    assert [len(call) for call in table.calls] == [25] * 40
+    assert statuses(*orders) == ["PENDING"] + ["PROCESSED"] * 999
+    assert [len(call) for call in dynamodb.calls] == [25] * 40
 
 
 def test_a_provider_that_hangs_defers_its_order_and_keeps_nobody_waiting(
-    table: Table, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch, log: StringIO
+    dynamodb: FailingDynamoDB, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch, log: StringIO
 ) -> None:
-    monkeypatch.setattr(settlement, "PROVIDER_TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr(settlement, "PROVIDER_TIMEOUT_SECONDS", 0.3)
     hanging, other = an_order(), an_order()
     provider.hangs = {hanging.order_id}
 
     assert deliver(hanging, other) == []
-    assert [[order.order_id for order in call] for call in table.calls] == [[other.order_id], [hanging.order_id]]
-    assert statuses(table, hanging, other) == ["PENDING", "PROCESSED"]
-    assert "no answer within 1 s" in log.getvalue()
+    assert dynamodb.calls == [[other.order_id], [hanging.order_id]]
+    assert statuses(hanging, other) == ["PENDING", "PROCESSED"]
+    assert "no answer within 0.3 s" in log.getvalue()
 
 
-def test_a_fault_in_the_adapter_defers_its_order_without_quoting_it(
-    table: Table, provider: FakeProvider, log: StringIO, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("mock", [MagicMock, AsyncMock])
+def test_an_error_in_the_adapter_defers_its_order_without_quoting_it(
+    provider: FakeProvider, log: StringIO, monkeypatch: pytest.MonkeyPatch, mock: type[MagicMock]
 ) -> None:
-    async def charge(**_: object) -> Receipt:
-        raise KeyError("the customer's card number")
-
-    monkeypatch.setattr(provider, "charge", charge)
+    monkeypatch.setattr(provider, "charge", mock(side_effect=KeyError("the customer's card number")))
     order = an_order()
 
     assert deliver(order) == []
-    assert statuses(table, order) == ["PENDING"]
+    assert statuses(order) == ["PENDING"]
     [line] = log_lines(log)
     assert (line["message"], line["provider_error"]) == ("Order deferred", "ProviderUnavailable: KeyError")
     assert "card number" not in log.getvalue()
 
 
-def test_an_order_older_than_the_deadline_is_not_charged(table: Table, provider: FakeProvider) -> None:
+def test_an_order_older_than_the_deadline_is_not_charged(provider: FakeProvider) -> None:
     old = an_order().model_copy(update={"created_at": clock.now() - timedelta(days=3)})
 
     assert deliver(old) == []
     assert (provider.charges, provider.searches) == ([], [old.order_id])
-    assert statuses(table, old) == ["PENDING"]
+    assert statuses(old) == ["PENDING"]
 
 
-def test_a_provider_that_never_suspends_still_fills_the_calls(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Immediate(FakeProvider):
-        async def _answer(self, order_id: UUID) -> None:
-            pass
-
-    monkeypatch.setattr(process_payment, "provider", Immediate())
+def test_a_provider_that_never_suspends_still_fills_the_calls(
+    dynamodb: FailingDynamoDB, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provider, "_answer", AsyncMock())
 
     assert deliver(*(an_order() for _ in range(100))) == []
-    assert [len(call) for call in table.calls] == [25] * 4
+    assert [len(call) for call in dynamodb.calls] == [25] * 4
 
 
-def test_a_client_that_is_bound_to_an_event_loop_serves_every_invocation(
-    table: Table, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_client_that_is_bound_to_an_event_loop_serves_every_invocation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAMBDA_TASK_ROOT", "/var/task")
     monkeypatch.setattr(process_payment, "provider", LoopBoundProvider())
     # The loop that Powertools would keep for the life of the environment.
@@ -174,7 +160,7 @@ def test_a_client_that_is_bound_to_an_event_loop_serves_every_invocation(
     asyncio.set_event_loop(None)
     loop.close()
     assert failed == [[], []]
-    assert statuses(table, *orders) == ["PROCESSED", "PROCESSED"]
+    assert statuses(*orders) == ["PROCESSED", "PROCESSED"]
 
 
 class LoopBoundProvider(FakeProvider):
@@ -191,151 +177,145 @@ class LoopBoundProvider(FakeProvider):
 
 @pytest.mark.parametrize("image", [None, {}, {"order_id": {"S": "x"}}, {"order_id": 7}, "text", []])
 def test_a_record_that_is_not_an_order_fails_alone_and_is_logged(
-    table: Table, provider: FakeProvider, log: StringIO, image: object
+    provider: FakeProvider, log: StringIO, image: object
 ) -> None:
-    event = a_batch([an_order(), an_order(), an_order()])
-    event["Records"][1]["dynamodb"]["NewImage"] = image
+    orders = [an_order() for _ in range(3)]
+    stored(*orders)
+    event = a_batch(orders)
+    del event["Records"][1]["dynamodb"]["NewImage"]
+    if image is not None:
+        event["Records"][1]["dynamodb"]["NewImage"] = image
 
     assert deliver_event(event) == ["2"]
-    assert len(table.stored) == len(provider.charges) == 2
+    assert statuses(*orders) == ["PROCESSED", "PENDING", "PROCESSED"]
+    assert len(provider.charges) == 2
     [line] = [line for line in log_lines(log) if line["level"] == "ERROR"]
     assert (line["message"], line["sequence_number"]) == ("The record is not a valid order", "2")
     assert line["reason"]
 
 
-def test_the_log_names_what_is_wrong_with_a_record_but_not_its_values(table: Table, log: StringIO) -> None:
+def an_invalid_batch() -> dict[str, Any]:
     event = a_batch([an_order()])
     event["Records"][0]["dynamodb"]["NewImage"] |= {"currency": {"N": "4711"}, "customer_id": {"L": []}}
+    return event
 
-    assert deliver_event(event) == ["1"]
+
+def test_the_log_names_what_is_wrong_with_a_record_but_not_its_values(dynamodb: FailingDynamoDB, log: StringIO) -> None:
+    assert deliver_event(an_invalid_batch()) == ["1"]
     assert "customer_id (string_type), currency (string_type)" in log.getvalue()
     assert "4711" not in log.getvalue()
-    assert table.calls == []
+    assert dynamodb.calls == []
 
 
-def test_a_batch_with_an_invalid_record_leaves_nothing_in_memory(table: Table) -> None:
-    event = a_batch([an_order()])
-    event["Records"][0]["dynamodb"]["NewImage"] |= {"customer_id": {"L": []}}
-    deliver(an_order())  # the processor keeps the errors of its last batch
-    before = errors_in_memory()
+def test_a_batch_with_an_invalid_record_leaves_nothing_in_memory() -> None:
+    gc.freeze()  # get_objects returns only what is made from here on
 
-    assert deliver_event(event) == ["1"]
-    assert deliver(an_order()) == []
-    assert errors_in_memory() == before
-    assert len(table.calls) == 2
-
-
-def errors_in_memory() -> int:
+    assert deliver_event(an_invalid_batch()) == ["1"]
+    assert deliver(an_order()) == []  # the processor keeps the errors of its last batch
     gc.collect()
-    return sum(isinstance(each, UnreadableOrder) for each in gc.get_objects())
+    left = sum(isinstance(each, UnreadableOrder) for each in gc.get_objects())
+    gc.unfreeze()
+    assert left == 0
 
 
-def test_a_record_without_an_image_fails_alone(table: Table, provider: FakeProvider) -> None:
-    event = a_batch([an_order(), an_order()])
-    del event["Records"][0]["dynamodb"]["NewImage"]
-
-    assert deliver_event(event) == ["1"]
-    assert len(table.stored) == len(provider.charges) == 1
-
-
-def test_a_record_without_its_time_is_an_order_like_any_other(table: Table) -> None:
+def test_a_record_without_its_time_is_an_order_like_any_other() -> None:
     orders = [an_order(), an_order()]
+    stored(*orders)
     event = a_batch(orders)
     del event["Records"][0]["dynamodb"]["ApproximateCreationDateTime"]
 
     assert deliver_event(event) == []
-    assert statuses(table, *orders) == ["PROCESSED", "PROCESSED"]
+    assert statuses(*orders) == ["PROCESSED", "PROCESSED"]
 
 
+@pytest.mark.parametrize(("throttled", "failed"), [(0, []), (TRIES, ["1", "2"])])
 def test_an_order_that_comes_twice_in_a_batch_is_charged_and_recorded_once(
-    table: Table, provider: FakeProvider
+    dynamodb: FailingDynamoDB, provider: FakeProvider, throttled: int, failed: list[str]
 ) -> None:
     order = an_order()
+    stored(order)
+    dynamodb.throttled[order.order_id] = throttled
 
-    assert deliver_event({"Records": [a_record(order, 1), a_record(order, 2)]}) == []
+    assert deliver_event({"Records": [a_record(order, 1), a_record(order, 2)]}) == failed
     assert len(provider.charges) == 1
-    assert [len(call) for call in table.calls] == [1]
+    assert dynamodb.calls == [[order.order_id]] * max(throttled, 1)
 
 
-def test_an_order_that_comes_twice_and_is_not_recorded_fails_twice(table: Table) -> None:
-    order = an_order()
-    table.throttled[order.order_id] = TRIES
-
-    assert deliver_event({"Records": [a_record(order, 1), a_record(order, 2)]}) == ["1", "2"]
-
-
-def test_what_does_not_fill_a_call_is_recorded_too(table: Table, provider: FakeProvider) -> None:
+def test_what_does_not_fill_a_call_is_recorded_too(dynamodb: FailingDynamoDB, provider: FakeProvider) -> None:
     assert deliver(*(an_order() for _ in range(51))) == []
-    assert sorted(len(call) for call in table.calls) == [1, 25, 25]
+    assert sorted(len(call) for call in dynamodb.calls) == [1, 25, 25]
     assert len(provider.charges) == 51
 
 
 def test_throttled_outcomes_are_recorded_by_a_later_try_without_charging_again(
-    table: Table, provider: FakeProvider
+    dynamodb: FailingDynamoDB, provider: FakeProvider
 ) -> None:
     orders = [an_order() for _ in range(30)]
-    table.throttled.update({orders[4].order_id: TRIES - 1, orders[27].order_id: 1})
+    dynamodb.throttled.update({orders[4].order_id: TRIES - 1, orders[27].order_id: 1})
 
     assert deliver(*orders) == []
-    assert statuses(table, *orders) == ["PROCESSED"] * 30
+    assert statuses(*orders) == ["PROCESSED"] * 30
     assert len(provider.charges) == 30
 
 
-def test_an_outcome_that_stays_throttled_fails_its_record_alone(table: Table, log: StringIO) -> None:
+def test_an_outcome_that_stays_throttled_fails_its_record_alone(dynamodb: FailingDynamoDB, log: StringIO) -> None:
     orders = [an_order() for _ in range(30)]
-    table.throttled[orders[4].order_id] = TRIES
+    dynamodb.throttled[orders[4].order_id] = TRIES
 
     assert deliver(*orders) == ["5"]
-    assert len(table.stored) == 29
+    assert statuses(*orders) == ["PROCESSED"] * 4 + ["PENDING"] + ["PROCESSED"] * 25
     [line] = [line for line in log_lines(log) if line["level"] == "ERROR"]
     assert (line["message"], line["order_id"]) == ("Outcome not recorded", str(orders[4].order_id))
     assert line["table_error"] == "TableUnavailable: ThrottlingError"
 
 
-def test_a_throttled_call_is_made_again_and_fails_nobody(table: Table, provider: FakeProvider) -> None:
-    table.outages = [TableUnavailable("ThrottlingException")] * (TRIES - 1)
+def test_a_throttled_call_is_made_again_and_fails_nobody(dynamodb: FailingDynamoDB, provider: FakeProvider) -> None:
+    dynamodb.outages = [refusal("ThrottlingException", "BatchExecuteStatement")] * (TRIES - 1)
 
-    assert deliver(*(an_order() for _ in range(1000))) == []
-    assert len(provider.charges) == 1000
-
-
-def test_a_call_that_dynamodb_refuses_fails_its_own_orders_alone(table: Table) -> None:
-    table.outages = [RuntimeError("AccessDenied")]
-
-    assert len(deliver(*(an_order() for _ in range(60)))) == 25
-    assert len(table.stored) == 35
+    assert deliver(*(an_order() for _ in range(100))) == []
+    assert len(provider.charges) == 100
 
 
-def test_no_call_waits_for_a_connection_that_has_failed_before(table: Table, provider: FakeProvider) -> None:
-    table.outages = [TableUnreachable("ConnectTimeoutError")] * 1000
+def test_a_call_that_dynamodb_refuses_fails_its_own_orders_alone(dynamodb: FailingDynamoDB) -> None:
+    orders = [an_order() for _ in range(60)]
+    dynamodb.outages = [refusal("AccessDeniedException", "BatchExecuteStatement")]
 
-    assert len(deliver(*(an_order() for _ in range(1000)))) == 1000
-    assert len(table.calls) <= 2  # those that were under way at the same time
-    assert len(provider.charges) == 1000
+    assert len(deliver(*orders)) == 25
+    assert statuses(*orders).count(Status.PROCESSED) == 35
 
 
-def test_what_was_not_recorded_is_recorded_when_it_is_delivered_again(table: Table) -> None:
+def test_no_call_waits_for_a_connection_that_has_failed_before(
+    dynamodb: FailingDynamoDB, provider: FakeProvider
+) -> None:
+    dynamodb.outages = [UNREACHABLE] * 1000
+
+    assert len(deliver(*(an_order() for _ in range(200)))) == 200
+    assert len(dynamodb.calls) <= 2  # those that were under way at the same time
+    assert len(provider.charges) == 200
+
+
+def test_what_was_not_recorded_is_recorded_when_it_is_delivered_again(dynamodb: FailingDynamoDB) -> None:
     order = an_order()
-    table.outages = [TableUnreachable("ConnectTimeoutError")]
+    dynamodb.outages = [UNREACHABLE]
     assert deliver(order) == ["1"]
 
     assert deliver(order) == []
-    assert statuses(table, order) == ["PROCESSED"]
+    assert statuses(order) == ["PROCESSED"]
 
 
-def test_no_outcome_is_recorded_when_the_invocation_has_no_time_left(table: Table, log: StringIO) -> None:
+def test_no_outcome_is_recorded_when_the_invocation_has_no_time_left(dynamodb: FailingDynamoDB, log: StringIO) -> None:
     response = process_payment.lambda_handler(a_batch([an_order()]), Context(remaining_milliseconds=9_000))
 
     assert response == {"batchItemFailures": [{"itemIdentifier": "1"}]}
-    assert table.calls == []
+    assert dynamodb.calls == []
     assert "OutOfTime" in log.getvalue()
 
 
 def test_an_outcome_that_another_attempt_recorded_first_is_reported_as_it_is_stored(
-    table: Table, provider: FakeProvider, log: StringIO, capsys: pytest.CaptureFixture[str]
+    provider: FakeProvider, log: StringIO, capsys: pytest.CaptureFixture[str]
 ) -> None:
     order, other = an_order(), an_order()
-    table.stored[order.order_id] = order.declined("insufficient funds")
+    stored(order.declined("insufficient funds"))
 
     assert deliver(order, other) == []
     assert len(provider.charges) == 2
@@ -347,55 +327,47 @@ def test_an_outcome_that_another_attempt_recorded_first_is_reported_as_it_is_sto
 
 
 def test_an_outcome_that_another_attempt_recorded_alike_in_the_same_millisecond_is_reported_once(
-    table: Table, log: StringIO, monkeypatch: pytest.MonkeyPatch
+    dynamodb: FailingDynamoDB, log: StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order, now = an_order(), clock.now()
     monkeypatch.setattr(clock, "now", lambda: now)
 
     assert deliver(order) == deliver(order) == []
-    assert len(table.calls) == 2
+    assert len(dynamodb.calls) == 2
     assert [line["message"] for line in log_lines(log)] == ["Order settled", "Another attempt was recorded before"]
 
 
 def test_an_outcome_whose_first_answer_got_lost_counts_as_ours(
-    table: Table, log: StringIO, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    dynamodb: FailingDynamoDB, log: StringIO, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record = table.record
+    execute = dynamodb.batch_execute_statement
 
-    def answer_lost_once(outcomes: list[Order]) -> list[Order | Exception]:
-        record(outcomes)
-        # The condition fails at the second try, and the stored order comes back: read from the table, so not the same.
-        return [order.model_copy() if isinstance(order, Order) else order for order in record(outcomes)]
+    def answer_lost_once(**statements: Any) -> Answer:  # noqa: ANN401  # as boto3's client has it
+        execute(**statements)
+        return execute(**statements)
 
-    monkeypatch.setattr(table, "record", answer_lost_once)
+    monkeypatch.setattr(dynamodb, "batch_execute_statement", answer_lost_once)
 
     assert deliver(an_order()) == []
     assert log_lines(log)[0]["message"] == "Order settled"
     assert len(json.loads(capsys.readouterr().out)["TimeToSettle"]) == 1
 
 
-def test_a_redelivery_after_a_deferral_may_settle_the_order(table: Table, provider: FakeProvider) -> None:
+def test_a_redelivery_after_a_deferral_may_settle_the_order(table: OrderTable, provider: FakeProvider) -> None:
     order = an_order()
     provider.unavailable = {order.order_id}
     deliver(order)
+    deferred = table.get(order.order_id)
+
+    assert deliver(order) == []
+    assert table.get(order.order_id) == deferred  # the second failure is not counted as another attempt
     provider.unavailable.clear()
-
     assert deliver(order) == []
-    assert statuses(table, order) == ["PROCESSED"]
-
-
-def test_a_redelivery_that_fails_again_is_not_counted_as_another_attempt(table: Table, provider: FakeProvider) -> None:
-    order = an_order()
-    provider.unavailable = {order.order_id}
-    deliver(order)
-    first = table.stored[order.order_id]
-
-    assert deliver(order) == []
-    assert table.stored[order.order_id] == first
+    assert statuses(order) == ["PROCESSED"]
 
 
 def test_the_metrics_count_what_became_of_the_payments(
-    table: Table, provider: FakeProvider, capsys: pytest.CaptureFixture[str]
+    provider: FakeProvider, capsys: pytest.CaptureFixture[str]
 ) -> None:
     orders = [an_order() for _ in range(6)]
     provider.declined = {orders[0].order_id}
@@ -408,10 +380,8 @@ def test_the_metrics_count_what_became_of_the_payments(
     assert metrics["PaymentsDeferred"] == [1.0, 1.0]
     assert len(metrics["TimeToSettle"]) == 4
     assert all(0 <= seconds < 60 for seconds in metrics["TimeToSettle"])
-    assert len(table.stored) == 6
 
 
-@pytest.mark.usefixtures("table")
 def test_each_order_has_its_line_in_the_log_without_its_customer(provider: FakeProvider, log: StringIO) -> None:
     settled, deferred = an_order(sampled=False), an_order(sampled=False)
     provider.unavailable = {deferred.order_id}
