@@ -4,8 +4,8 @@ import asyncio
 import json
 import secrets
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
@@ -103,6 +103,8 @@ class FakeProvider:
     declined: set[UUID] = field(default_factory=set)
     unavailable: set[UUID] = field(default_factory=set)
     hangs: set[UUID] = field(default_factory=set)
+    # What happens while it is asked.
+    when_asked: Callable[[UUID], object] = lambda _: None
     # What an earlier attempt came to, for `find`.
     receipts: dict[UUID, Receipt | Declined] = field(default_factory=dict)
     charges: list[tuple[UUID, Decimal, str]] = field(default_factory=list)
@@ -124,6 +126,7 @@ class FakeProvider:
         return found
 
     async def _answer(self, order_id: UUID) -> None:
+        self.when_asked(order_id)
         await asyncio.sleep(3600 if order_id in self.hangs else 0)
         if order_id in self.unavailable:
             raise ProviderUnavailable("no answer")
@@ -136,9 +139,9 @@ class FailingDynamoDB(MemoryDynamoDB):
         super().__init__("orders")
         # The orders of each call.
         self.calls: list[list[UUID]] = []
-        # How many more times the statement of an order is throttled, and what each further call raises.
-        self.throttled: Counter[UUID] = Counter()
+        # What each further call raises, and with which error each further statement of an order is answered.
         self.outages: list[Exception] = []
+        self.errors: defaultdict[UUID, list[str]] = defaultdict(list)
 
     def batch_execute_statement(self, *, Statements: Sequence[Mapping[str, Any]]) -> Answer:  # noqa: N803  # AWS's name
         self.calls.append([_order_of(**each) for each in Statements])
@@ -147,10 +150,8 @@ class FailingDynamoDB(MemoryDynamoDB):
         return super().batch_execute_statement(Statements=Statements)
 
     def _execute(self, **statement: Any) -> Answer:  # noqa: ANN401  # as boto3's client has it
-        order_id = _order_of(**statement)
-        if self.throttled[order_id]:
-            self.throttled[order_id] -= 1
-            return {"Error": {"Code": "ThrottlingError"}}
+        if errors := self.errors[_order_of(**statement)]:
+            return {"Error": {"Code": errors.pop()}}
         return super()._execute(**statement)
 
 

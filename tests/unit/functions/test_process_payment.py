@@ -24,6 +24,7 @@ from tests.builders import Context, FailingDynamoDB, FakeProvider, a_batch, a_re
 from tests.unit.conftest import log_lines
 
 TRIES = 5  # of an outcome
+THROTTLED = "ThrottlingError"
 UNREACHABLE = ConnectTimeoutError(endpoint_url="http://127.0.0.1")
 
 pytestmark = pytest.mark.usefixtures("table")
@@ -234,7 +235,7 @@ def test_an_order_that_comes_twice_in_a_batch_is_charged_and_recorded_once(
 ) -> None:
     order = an_order()
     stored(order)
-    dynamodb.throttled[order.order_id] = throttled
+    dynamodb.errors[order.order_id] = [THROTTLED] * throttled
 
     assert deliver_event({"Records": [a_record(order, 1), a_record(order, 2)]}) == failed
     assert len(provider.charges) == 1
@@ -251,7 +252,7 @@ def test_throttled_outcomes_are_recorded_by_a_later_try_without_charging_again(
     dynamodb: FailingDynamoDB, provider: FakeProvider
 ) -> None:
     orders = [an_order() for _ in range(30)]
-    dynamodb.throttled.update({orders[4].order_id: TRIES - 1, orders[27].order_id: 1})
+    dynamodb.errors |= {orders[4].order_id: [THROTTLED] * (TRIES - 1), orders[27].order_id: [THROTTLED]}
 
     assert deliver(*orders) == []
     assert statuses(*orders) == ["PROCESSED"] * 30
@@ -260,7 +261,7 @@ def test_throttled_outcomes_are_recorded_by_a_later_try_without_charging_again(
 
 def test_an_outcome_that_stays_throttled_fails_its_record_alone(dynamodb: FailingDynamoDB, log: StringIO) -> None:
     orders = [an_order() for _ in range(30)]
-    dynamodb.throttled[orders[4].order_id] = TRIES
+    dynamodb.errors[orders[4].order_id] = [THROTTLED] * TRIES
 
     assert deliver(*orders) == ["5"]
     assert statuses(*orders) == ["PROCESSED"] * 4 + ["PENDING"] + ["PROCESSED"] * 25

@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from io import StringIO
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 from unittest.mock import patch
 from uuid import UUID
 
@@ -15,44 +15,38 @@ import pytest
 from functions import recover_orders
 from shared import clock
 from shared.order import Order, Status, to_timestamp
-from shared.order_table import BUCKETS, OrderTable, OutcomeRefused, TableUnavailable, TableUnreachable, to_item
+from shared.order_table import BUCKETS, OrderTable, TableUnavailable, to_item
 from shared.payment import Declined, Receipt
 from simulation.aws.due_orders import Key
-from simulation.aws.memory_dynamodb import MemoryDynamoDB
-from tests.builders import Context, FakeProvider, an_order, an_order_of_age
+from simulation.aws.memory_dynamodb import Answer, refusal
+from tests.builders import Context, FailingDynamoDB, FakeProvider, an_order, an_order_of_age
 from tests.unit.conftest import log_lines
-from tests.unit.functions.test_process_payment import LoopBoundProvider
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
+from tests.unit.functions.test_process_payment import UNREACHABLE, LoopBoundProvider
 
 DEADLINE = timedelta(days=3)
 CLOSING = timedelta(minutes=30)
 
-
-@pytest.fixture
-def dynamodb() -> MemoryDynamoDB:
-    return MemoryDynamoDB("orders")
-
-
-@pytest.fixture
-def table(dynamodb: MemoryDynamoDB, monkeypatch: pytest.MonkeyPatch) -> OrderTable:
-    table = OrderTable("orders", cast("DynamoDBClient", dynamodb))
-    monkeypatch.setattr(recover_orders, "orders", table)
-    return table
-
-
-@pytest.fixture(autouse=True)
-def _provider(provider: FakeProvider) -> FakeProvider:
-    return provider
+pytestmark = pytest.mark.usefixtures("provider", "table")
 
 
 def recover(milliseconds: int = 98_000, **event: object) -> dict[str, int]:
     return dict(recover_orders.lambda_handler(event, Context(remaining_milliseconds=milliseconds)))
 
 
+def recover_until(checks: int) -> dict[str, int]:
+    """Run, with too little time to start another attempt once the time left was read so many times."""
+    seconds_left = iter([98.0] * checks)
+    with patch.object(Context, "get_remaining_time_in_millis", lambda _: next(seconds_left, 20.0) * 1000):
+        return recover()
+
+
 def a_due_order(age: timedelta = timedelta(minutes=6), **changes: object) -> Order:
     return an_order_of_age(age, sampled=False, **changes)
+
+
+def create_due_orders(table: OrderTable, count: int) -> None:
+    for _ in range(count):
+        table.create(a_due_order())
 
 
 def test_a_due_order_is_settled(table: OrderTable, provider: FakeProvider) -> None:
@@ -135,13 +129,8 @@ def test_a_run_that_takes_long_charges_nothing_once_the_deadline_has_passed(
     table: OrderTable, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch, log: StringIO
 ) -> None:
     order = table.create(a_due_order(DEADLINE - timedelta(seconds=1)))
-    find, now = provider.find, clock.now
-
-    async def find_slowly(order_id: UUID) -> Receipt | None:
-        monkeypatch.setattr(clock, "now", lambda: now() + timedelta(seconds=2))
-        return await find(order_id)
-
-    monkeypatch.setattr(provider, "find", find_slowly)
+    now = clock.now
+    provider.when_asked = lambda _: monkeypatch.setattr(clock, "now", lambda: now() + timedelta(seconds=2))
 
     assert recover() == {"recovered": 0, "deferred": 1, "failed": 0}
     assert provider.charges == []
@@ -152,12 +141,13 @@ def test_a_run_that_takes_long_charges_nothing_once_the_deadline_has_passed(
 
 
 def test_an_order_that_the_stream_settled_meanwhile_is_left_alone(
-    table: OrderTable, dynamodb: MemoryDynamoDB, provider: FakeProvider
+    table: OrderTable, dynamodb: FailingDynamoDB, provider: FakeProvider
 ) -> None:
     settled, deferred = table.create(a_due_order()), table.create(a_due_order())
     read = dynamodb.batch_get_item
 
-    def read_after_both_changed(**request: Any) -> dict[str, Any]:  # noqa: ANN401  # as boto3's client has it
+    def read_after_both_changed(**request: Any) -> Answer:  # noqa: ANN401  # as boto3's client has it
+        assert request["RequestItems"]["orders"]["ConsistentRead"]
         table.record([settled.processed("payment-1"), deferred.deferred(clock.now() + timedelta(seconds=30))])
         return read(**request)
 
@@ -168,30 +158,25 @@ def test_an_order_that_the_stream_settled_meanwhile_is_left_alone(
 
 
 def test_an_order_that_another_attempt_settles_at_the_same_time_is_not_counted(
-    table: OrderTable, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+    table: OrderTable, provider: FakeProvider
 ) -> None:
     order = table.create(a_due_order())
-    charge = provider.charge
-
-    async def charged_twice(**payment: Any) -> Receipt:  # noqa: ANN401  # as PaymentProvider.charge has it
-        table.record([order.processed("payment-1")])
-        return await charge(**payment)
-
-    monkeypatch.setattr(provider, "charge", charged_twice)
+    provider.when_asked = lambda _: table.record([order.processed("payment-1")])
 
     assert recover() == {"recovered": 0, "deferred": 0, "failed": 0}
     assert table.get(order.order_id).payment_id == "payment-1"
 
 
-def test_what_is_not_recorded_is_counted_as_failed_and_logged(table: OrderTable, log: StringIO) -> None:
+def test_what_is_not_recorded_is_counted_as_failed_and_logged(
+    table: OrderTable, dynamodb: FailingDynamoDB, log: StringIO
+) -> None:
     order = table.create(a_due_order())
+    dynamodb.outages = [refusal("AccessDeniedException", "BatchExecuteStatement")]
 
-    with patch.object(table, "record", side_effect=RuntimeError("AccessDenied")):
-        assert recover() == {"recovered": 0, "deferred": 0, "failed": 1}
-
+    assert recover() == {"recovered": 0, "deferred": 0, "failed": 1}
     [line] = log_lines(log)
     assert (line["message"], line["order_id"]) == ("Outcome not recorded", str(order.order_id))
-    assert line["table_error"] == "RuntimeError: AccessDenied"
+    assert line["table_error"].startswith("ClientError: An error occurred (AccessDeniedException)")
 
 
 def test_the_longest_overdue_are_paid_first_and_each_once(
@@ -217,8 +202,7 @@ def test_an_order_that_hangs_keeps_no_other_from_starting(
     monkeypatch.setattr(recover_orders, "ORDERS_IN_FLIGHT", 2)
     hanging = table.create(a_due_order(timedelta(hours=1)))
     provider.hangs = {hanging.order_id}
-    for _ in range(10):
-        table.create(a_due_order())
+    create_due_orders(table, 10)
 
     assert recover() == {"recovered": 10, "deferred": 1, "failed": 0}
     assert provider.searches[0] == hanging.order_id
@@ -239,18 +223,16 @@ def test_so_many_orders_and_no_more_are_in_flight(
         in_flight -= 1
 
     monkeypatch.setattr(provider, "find", find)
-    for _ in range(30):
-        table.create(a_due_order())
+    create_due_orders(table, 30)
 
     assert recover()["recovered"] == 30
     assert most == 3
 
 
 def test_the_next_orders_are_read_while_payments_wait(
-    table: OrderTable, dynamodb: MemoryDynamoDB, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+    table: OrderTable, dynamodb: FailingDynamoDB, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for _ in range(101):
-        table.create(a_due_order())
+    create_due_orders(table, 101)
     read, is_read_twice = dynamodb.batch_get_item, threading.Event()
     reads: list[int] = []
 
@@ -278,25 +260,20 @@ def test_no_attempt_starts_that_the_time_left_may_not_suffice_for(table: OrderTa
 
 
 def test_what_has_started_when_the_time_is_over_is_counted(table: OrderTable, provider: FakeProvider) -> None:
-    for _ in range(50):
-        table.create(a_due_order())
-    seconds_left = iter([98.0] * 20)
+    create_due_orders(table, 50)
 
-    with patch.object(Context, "get_remaining_time_in_millis", lambda _: next(seconds_left, 20.0) * 1000):
-        result = recover()
-
-    assert 0 < result["recovered"] == len(provider.charges) < 50
+    assert 0 < recover_until(20)["recovered"] == len(provider.charges) < 50
 
 
-def test_a_connection_that_fails_ends_the_run(table: OrderTable, provider: FakeProvider) -> None:
-    for _ in range(1_500):
-        table.create(a_due_order())
+def test_a_connection_that_fails_ends_the_run(
+    table: OrderTable, dynamodb: FailingDynamoDB, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recover_orders, "ORDERS_IN_FLIGHT", 100)
+    create_due_orders(table, 150)
+    dynamodb.outages = [UNREACHABLE] * 150
 
-    with patch.object(table, "record", side_effect=TableUnreachable("ConnectTimeoutError")):
-        result = recover()
-
-    assert result == {"recovered": 0, "deferred": 0, "failed": len(provider.charges)}
-    assert len(provider.charges) <= 1_000
+    assert recover() == {"recovered": 0, "deferred": 0, "failed": len(provider.charges)}
+    assert len(provider.charges) <= 100
 
 
 @dataclass
@@ -331,7 +308,7 @@ class MillionDueOrders:
 
 
 def test_with_a_million_due_orders_the_first_payment_starts_after_sixteen_reads(
-    dynamodb: MemoryDynamoDB, table: OrderTable, provider: FakeProvider
+    dynamodb: FailingDynamoDB, table: OrderTable, provider: FakeProvider
 ) -> None:
     index = MillionDueOrders(clock.now() - timedelta(minutes=5))
     for bucket in BUCKETS:
@@ -339,17 +316,9 @@ def test_with_a_million_due_orders_the_first_payment_starts_after_sixteen_reads(
             table.create(index.order(bucket, number))
     dynamodb.index = index
     pages_before: list[int] = []
-    seconds_left = iter([98.0] * 300)
+    provider.when_asked = lambda _: pages_before.append(index.pages)
 
-    async def find(_: UUID) -> None:
-        pages_before.append(index.pages)
-
-    with (
-        patch.object(provider, "find", find),
-        patch.object(Context, "get_remaining_time_in_millis", lambda _: next(seconds_left, 20.0) * 1000),
-    ):
-        assert recover() == {"recovered": 160, "deferred": 0, "failed": 0}
-
+    assert recover_until(300) == {"recovered": 160, "deferred": 0, "failed": 0}
     assert pages_before[0] == 16
     assert index.pages < 200
 
@@ -367,7 +336,7 @@ def test_a_thousand_orders_that_keep_failing_do_not_keep_a_younger_one_waiting(
     assert table.get(younger.order_id).status is Status.PROCESSED
 
 
-def test_without_due_orders_each_bucket_is_read_once(table: OrderTable, dynamodb: MemoryDynamoDB) -> None:
+def test_without_due_orders_each_bucket_is_read_once(table: OrderTable, dynamodb: FailingDynamoDB) -> None:
     table.create(an_order())
 
     with patch.object(dynamodb, "query", wraps=dynamodb.query) as query:
@@ -390,7 +359,7 @@ def test_a_run_reads_the_buckets_that_its_event_names(table: OrderTable) -> None
 
 
 def test_an_item_that_is_not_an_order_does_not_stay_at_the_head(
-    table: OrderTable, dynamodb: MemoryDynamoDB, log: StringIO
+    table: OrderTable, dynamodb: FailingDynamoDB, log: StringIO
 ) -> None:
     readable, unreadable = table.create(a_due_order()), a_due_order(timedelta(hours=1))
     dynamodb.put_item(TableName="orders", Item=to_item(unreadable) | {"currency": {"N": "4711"}})
@@ -405,32 +374,31 @@ def test_an_item_that_is_not_an_order_does_not_stay_at_the_head(
     assert line["reason"] == "The item is not a valid order: currency (string_type)"
 
 
-def test_an_order_whose_outcome_dynamodb_refuses_does_not_stay_at_the_head(table: OrderTable, log: StringIO) -> None:
+def test_an_order_whose_outcome_dynamodb_refuses_does_not_stay_at_the_head(
+    table: OrderTable, dynamodb: FailingDynamoDB, log: StringIO
+) -> None:
     order = table.create(a_due_order())
+    dynamodb.errors[order.order_id] = ["ValidationError"]
 
-    with patch.object(table, "record", return_value=[OutcomeRefused("ValidationError")]):
-        assert recover() == {"recovered": 0, "deferred": 0, "failed": 1}
-
+    assert recover() == {"recovered": 0, "deferred": 0, "failed": 1}
     postponed = table.get(order.order_id)
     assert postponed.attempts == 0
-    assert cast("Any", postponed.due_at) - clock.now() > timedelta(minutes=59)
+    assert postponed.due_at is not None
+    assert postponed.due_at - clock.now() > timedelta(minutes=59)
     assert log_lines(log)[-1]["reason"] == "DynamoDB refuses its outcome: ValidationError"
 
 
 @pytest.mark.filterwarnings("ignore:No application metrics")  # a run that fails so early has none
-def test_a_table_that_is_unavailable_fails_the_run(table: OrderTable) -> None:
-    with (
-        patch.object(table, "due", side_effect=TableUnavailable("ThrottlingException")),
-        pytest.raises(TableUnavailable),
-    ):
+def test_a_table_that_is_unavailable_fails_the_run(dynamodb: FailingDynamoDB) -> None:
+    throttled = refusal("ThrottlingException", "Query")
+    with patch.object(dynamodb, "query", side_effect=throttled), pytest.raises(TableUnavailable):
         recover()
 
 
 def test_a_read_that_fails_during_a_run_lets_the_payments_end(
     table: OrderTable, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for _ in range(101):
-        table.create(a_due_order())
+    create_due_orders(table, 101)
     due = table.due
 
     def due_for_a_while(*arguments: Any) -> Any:  # noqa: ANN401  # those of OrderTable.due
@@ -461,19 +429,14 @@ def test_a_client_that_is_bound_to_an_event_loop_serves_every_run(
     assert not asyncio.all_tasks(recover_orders.runner.get_loop())
 
 
+@pytest.mark.parametrize(("minutes", "overdue_seconds"), [((10, 7), 300), ((), 0)])
 def test_how_long_the_most_overdue_payment_has_been_due_is_a_metric(
-    table: OrderTable, capsys: pytest.CaptureFixture[str]
+    table: OrderTable, capsys: pytest.CaptureFixture[str], minutes: tuple[int, ...], overdue_seconds: int
 ) -> None:
-    table.create(a_due_order(timedelta(minutes=10)))
-    table.create(a_due_order(timedelta(minutes=7)))
+    for each in minutes:
+        table.create(a_due_order(timedelta(minutes=each)))
 
     recover()
 
-    assert json.loads(capsys.readouterr().out)["MostOverduePayment"] == [pytest.approx(300, abs=60)]
-
-
-@pytest.mark.usefixtures("table")
-def test_a_run_without_due_orders_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    recover()
-
-    assert json.loads(capsys.readouterr().out)["MostOverduePayment"] == [0.0]
+    metrics = json.loads(capsys.readouterr().out)
+    assert metrics["MostOverduePayment"] == [pytest.approx(overdue_seconds, abs=10 if minutes else 0)]
