@@ -7,23 +7,13 @@ import pytest
 
 from shared.settings import PaymentSettings, SettingsError, TableSettings, load_settings
 
-ENVIRONMENT = {
-    "ORDERS_TABLE": "order-processor-dev-orders",
-    "PAYMENT_DELAY_SECONDS": "2",
-    "PAYMENT_DEADLINE_SECONDS": "259200",
-}
-
-
-@pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
+VARIABLES = ("ORDERS_TABLE", "PAYMENT_DELAY_SECONDS", "PAYMENT_DEADLINE_SECONDS")
 
 
 def test_the_environment_is_read() -> None:
     assert load_settings(PaymentSettings).model_dump() == {
-        "orders_table": "order-processor-dev-orders",
-        "payment_delay_seconds": 2.0,
+        "orders_table": "orders",
+        "payment_delay_seconds": 0.0,
         "payment_deadline_seconds": 259_200.0,
         "payment_provider": None,
     }
@@ -33,7 +23,7 @@ def test_the_environment_is_read() -> None:
 def test_a_function_needs_the_variables_that_it_uses_and_no_others(
     monkeypatch: pytest.MonkeyPatch, model: type[TableSettings], variables: int
 ) -> None:
-    used, others = list(ENVIRONMENT)[:variables], list(ENVIRONMENT)[variables:]
+    used, others = VARIABLES[:variables], VARIABLES[variables:]
     for name in others:
         monkeypatch.delenv(name)
     assert load_settings(model)
