@@ -166,8 +166,11 @@ class XRay:
     calls: list[list[dict[str, Any]]] = field(default_factory=list)
     outage: Exception | None = None
     refuses: bool = False
+    # What happens while it is called.
+    when_called: Callable[[], object] = lambda: None
 
     def put_trace_segments(self, *, TraceSegmentDocuments: list[str]) -> dict[str, Any]:  # noqa: N803  # AWS's name
+        self.when_called()
         documents = [validated(document) for document in TraceSegmentDocuments]
         self.calls.append(documents)
         if self.outage:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any, Self
 from uuid import UUID
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from shared import clock
-from shared.order import Item, NewItem, NewOrder, Order, Status, idempotent_order_id, to_timestamp
+from shared.order import Item, NewItem, NewOrder, Order, Status, idempotent_order_id
 from shared.order_table import UnreadableOrder, to_item, to_order
 from tests.builders import VALID, an_item, an_order
 
@@ -111,7 +111,7 @@ def test_1_to_100_items_are_accepted(count: int) -> None:
 def test_a_sku_with_a_character_that_is_never_displayed_is_refused() -> None:
     text = "".join(chr(number) for number in range(0x110000) if not 0xD800 <= number < 0xE000)
     everything = text.encode()
-    ignorable = [everything[match.range()].decode() for match in DEFAULT_IGNORABLE.find_iter(text)]
+    ignorable = [everything[match.range()].decode() for match in DEFAULT_IGNORABLE.find_iter(text) or ()]
 
     for character in [*ignorable, "\u2028", "\u2029", "\u2800", "\ufffd"]:
         with pytest.raises(ValidationError, match="visible"):
@@ -174,28 +174,16 @@ def test_an_order_costs_its_items_to_the_cent_and_stays_the_same_in_the_table_an
     assert NewOrder.model_validate({name: shown[name] for name in NewOrder.model_fields}) == new_order
 
 
-@given(amounts)
-def test_money_is_shown_as_text_with_two_decimals(amount: Decimal) -> None:
-    item = Item(sku="KB-75", quantity=1, unit_price=amount)
-
-    assert item.model_dump(mode="json")["unit_price"] == f"{amount:.2f}"
+times = st.datetimes(min_value=datetime(1000, 1, 2), max_value=datetime(9999, 12, 30), timezones=st.timezones())  # noqa: DTZ001
 
 
-@given(st.datetimes(timezones=st.just(UTC)))
+@given(times)
 def test_times_are_shown_in_utc_with_milliseconds_and_sort_as_text(time: datetime) -> None:
-    order = an_order().model_copy(update={"created_at": time})
-
-    shown = json.loads(order.model_dump_json())["created_at"]
+    shown = json.loads(an_order().model_copy(update={"created_at": time}).to_json())["created_at"]
 
     assert len(shown) == len("2026-11-24T07:04:28.123Z")
     assert shown.endswith("Z")
     assert abs((datetime.fromisoformat(shown) - time).total_seconds()) < 0.001
-
-
-def test_a_time_of_another_zone_is_shown_in_utc() -> None:
-    brasilia = timezone(timedelta(hours=-3))
-
-    assert to_timestamp(datetime(2026, 11, 24, 4, 4, 28, 123_000, brasilia)) == "2026-11-24T07:04:28.123Z"
 
 
 @pytest.fixture

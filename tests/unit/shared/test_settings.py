@@ -65,11 +65,7 @@ def test_the_value_of_a_variable_is_not_shown(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [
-        ("PAYMENT_DELAY_SECONDS", "0"),
-        ("PAYMENT_DELAY_SECONDS", "5"),
-        ("PAYMENT_DEADLINE_SECONDS", "0.5"),
-    ],
+    [("PAYMENT_DELAY_SECONDS", "0"), ("PAYMENT_DELAY_SECONDS", "5"), ("PAYMENT_DEADLINE_SECONDS", "0.5")],
 )
 def test_the_ends_of_the_ranges_are_allowed(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)

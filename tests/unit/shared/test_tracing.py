@@ -342,14 +342,8 @@ def test_segments_that_xray_refuses_are_logged(xray: XRay, log: StringIO) -> Non
     assert undelivered(log) == ("WARNING", 51, "refused")
 
 
-def test_an_xray_that_takes_a_moment_is_waited_for(xray: XRay, monkeypatch: pytest.MonkeyPatch) -> None:
-    put, moment = xray.put_trace_segments, threading.Event()
-
-    def put_after_a_moment(**documents: Any) -> dict[str, Any]:  # noqa: ANN401
-        moment.wait(0.02)
-        return put(**documents)
-
-    monkeypatch.setattr(xray, "put_trace_segments", put_after_a_moment)
+def test_an_xray_that_takes_a_moment_is_waited_for(xray: XRay) -> None:
+    xray.when_called = lambda: threading.Event().wait(0.02)
 
     deliver(*sampled(1))
 
@@ -358,15 +352,13 @@ def test_an_xray_that_takes_a_moment_is_waited_for(xray: XRay, monkeypatch: pyte
 
 def test_an_xray_that_hangs_is_not_waited_for(xray: XRay, log: StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracing, "SEND_SECONDS", 0.05)
-    put, goes_on = xray.put_trace_segments, threading.Event()
-    senders: list[threading.Thread] = []
+    goes_on, senders = threading.Event(), list[threading.Thread]()
 
-    def put_slowly(**documents: Any) -> dict[str, Any]:  # noqa: ANN401
+    def hang() -> None:
         senders.append(threading.current_thread())
         goes_on.wait()
-        return put(**documents)
 
-    monkeypatch.setattr(xray, "put_trace_segments", put_slowly)
+    xray.when_called = hang
 
     assert deliver(*sampled(120)) == 0
 
