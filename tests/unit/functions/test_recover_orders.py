@@ -272,42 +272,33 @@ def test_a_connection_that_fails_ends_the_run(
 
 @dataclass
 class MillionDueOrders:
-    """An index with a million entries, of which each is made when it is read."""
+    """An index with a million entries, 62,500 in each bucket, of which each is made when it is read."""
 
     first_due_at: datetime
     pages: int = 0
-    entries_per_bucket: int = 62_500
 
     def page(self, bucket: str, due_by: str, position: Key | None, limit: int) -> list[Key]:
         self.pages += 1
         start = int(position.order_id[1:8], 16) + 1 if position else 0
-        numbers = range(start, min(start + limit, self.entries_per_bucket))
-        keys = [Key(bucket, self._due_at(number), self._order_id(bucket, number)) for number in numbers]
+        numbers = range(start, min(start + limit, 62_500))
+        keys = [self.key(bucket, number) for number in numbers]
         assert keys[-1].due_at <= due_by
         return keys
 
+    def key(self, bucket: str, number: int) -> Key:
+        due_at = to_timestamp(self.first_due_at + timedelta(milliseconds=number))
+        return Key(bucket, due_at, f"{bucket}{number:07x}-0000-4000-8000-000000000000")
+
     def change(self, before: Key | None, after: Key | None) -> None:
         """Take no note: the test reads no entry twice."""
-
-    def order(self, bucket: str, number: int) -> Order:
-        due_at = datetime.fromisoformat(self._due_at(number))
-        return a_due_order(timedelta(hours=1), due_at=due_at, order_id=UUID(self._order_id(bucket, number)))
-
-    def _due_at(self, number: int) -> str:
-        return to_timestamp(self.first_due_at + timedelta(milliseconds=number))
-
-    @staticmethod
-    def _order_id(bucket: str, number: int) -> str:
-        return f"{bucket}{number:07x}-0000-4000-8000-000000000000"
 
 
 def test_with_a_million_due_orders_the_first_payment_starts_after_sixteen_reads(
     dynamodb: FailingDynamoDB, table: OrderTable, provider: FakeProvider
 ) -> None:
     index = MillionDueOrders(clock.now() - timedelta(minutes=5))
-    for bucket in BUCKETS:
-        for number in range(10):
-            table.create(index.order(bucket, number))
+    for _, due_at, order_id in (index.key(bucket, number) for bucket in BUCKETS for number in range(10)):
+        table.create(a_due_order(due_at=datetime.fromisoformat(due_at), order_id=UUID(order_id)))
     dynamodb.index = index
     pages_before: list[int] = []
     provider.when_asked = lambda _: pages_before.append(index.pages)
