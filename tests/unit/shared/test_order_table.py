@@ -153,13 +153,6 @@ def test_an_entry_is_moved_on_only_if_it_is_as_it_was_read(table: OrderTable) ->
     assert list(table.due(NOW)) == []
 
 
-@pytest.mark.parametrize(
-    ("due_at", "seconds"), [("2026-11-25T11:59:00.500Z", 59.5), ("2026-11-25", 0), ("Ada Lovelace", 0)]
-)
-def test_an_entry_tells_how_long_it_has_been_due(due_at: str, seconds: float) -> None:
-    assert DueOrder(due_at, "1").overdue_seconds(NOW) == seconds
-
-
 @pytest.mark.parametrize("count", [STATEMENTS_PER_CALL + 1, 2])
 def test_a_call_with_too_many_statements_or_two_for_one_order_is_refused(table: OrderTable, count: int) -> None:
     outcomes = [an_order().processed("payment-1") for _ in range(count)]

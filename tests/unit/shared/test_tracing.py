@@ -22,7 +22,7 @@ from shared import clock, tracing
 from shared.observability import tracer
 from shared.order import Order, Status
 from shared.order_table import OrderTable
-from shared.tracing import Attempt, TraceHeader, segment_of_attempt
+from shared.tracing import Attempt, segment_of_attempt
 from simulation.aws.memory_dynamodb import refusal
 from tests.builders import VALID, Context, FailingDynamoDB, FakeProvider, XRay, a_batch, a_request, an_order
 from tests.unit.conftest import log_lines
@@ -32,34 +32,6 @@ PARENT = "53995c3f42cd8ad8"
 HEADER_VARIABLE = "_X_AMZN_TRACE_ID"  # "Lambda environment variables", AWS Lambda Developer Guide
 
 pytestmark = pytest.mark.usefixtures("provider", "table")
-
-
-@pytest.mark.parametrize(
-    ("header", "parent", "sampled"),
-    [
-        (f"Root={ROOT};Parent={PARENT};Sampled=1", PARENT, True),
-        (f"Root={ROOT};Parent={PARENT};Sampled=0", PARENT, False),
-        (f"Root={ROOT};Parent={PARENT};Sampled=1;Lineage=a87bd80c:1|68fd508a:5", PARENT, True),
-        (f"Self=1-67891234-12456789abcdef;Root={ROOT};Parent={PARENT};Sampled=1", PARENT, True),
-        (f"Root={ROOT}; Parent={PARENT}; Sampled=1", PARENT, True),
-        (f"Root={ROOT};Sampled=1", None, True),
-        (f"Root={ROOT};Parent={PARENT}", PARENT, False),
-        (f"Root={ROOT};Parent={PARENT};Sampled=?", PARENT, False),
-        (f"Root={ROOT};Parent=none;Sampled=1", None, True),
-        (f"Root={ROOT}", None, False),
-    ],
-)
-def test_every_published_form_of_the_header_is_read(header: str, parent: str | None, *, sampled: bool) -> None:
-    read = TraceHeader.parse(header)
-
-    assert read == TraceHeader(ROOT, parent, sampled)
-    written = f"Parent={parent};" if parent else ""
-    assert str(read) == f"Root={ROOT};{written}Sampled={int(sampled)}"
-
-
-@pytest.mark.parametrize("header", [None, "", ";", "Root", "Root=", "Root=1-2-3", f"Parent={PARENT};Sampled=1", "\x00"])
-def test_a_header_that_names_no_trace_is_none(header: str | None) -> None:
-    assert TraceHeader.parse(header) is None
 
 
 @pytest.mark.parametrize(
@@ -113,9 +85,7 @@ def test_the_payment_continues_from_the_handler_that_created_the_order(
     assert order.trace_header == f"Root={ROOT};Parent={handler['id']};Sampled=1"
 
 
-def test_a_request_that_is_not_valid_shows_where_it_failed_without_its_content(sdk: list[dict[str, Any]]) -> None:
-    before = time.time()
-
+def test_a_request_that_is_not_valid_leaves_nothing_of_its_content_in_the_trace(sdk: list[dict[str, Any]]) -> None:
     create_order.lambda_handler(a_request("POST", "/orders", {**VALID, "currency": "secret"}), Context())
 
     [handler] = sdk
@@ -158,7 +128,7 @@ def cause(part: dict[str, Any]) -> tuple[str, str]:
 
 def test_a_payment_is_a_segment_of_the_orders_own_trace(xray: XRay) -> None:
     [order] = sampled(1)
-    header = TraceHeader.parse(order.trace_header)
+    header = TraceHeader.from_header_str(order.trace_header)
 
     deliver(order)
 
