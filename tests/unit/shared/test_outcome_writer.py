@@ -3,7 +3,6 @@
 import asyncio
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 from unittest.mock import patch
 
@@ -55,27 +54,7 @@ def test_only_what_was_throttled_is_tried_again(
     assert dynamodb.calls == [[outcome.order_id for outcome in outcomes[:3]], [outcomes[1].order_id]]
 
 
-def test_two_calls_are_under_way_at_a_time(table: OrderTable, dynamodb: FailingDynamoDB, outcomes: list[Order]) -> None:
-    under_way = most = 0
-    third, execute = threading.Barrier(3), dynamodb.batch_execute_statement
-
-    def execute_slowly(**statements: Any) -> Answer:  # noqa: ANN401  # as boto3's client has it
-        nonlocal under_way, most
-        under_way += 1
-        most = max(most, under_way)
-        with suppress(threading.BrokenBarrierError):
-            third.wait(timeout=0.2)  # for a third call, which does not come
-        under_way -= 1
-        return execute(**statements)
-
-    with patch.object(dynamodb, "batch_execute_statement", execute_slowly):
-        record(table, outcomes)
-
-    assert [len(call) for call in dynamodb.calls] == [25] * 3
-    assert most == 2
-
-
-def test_one_outcome_is_recorded_at_once_and_what_comes_meanwhile_goes_together(
+def test_two_calls_are_under_way_at_a_time_and_what_comes_meanwhile_goes_together(
     table: OrderTable, dynamodb: FailingDynamoDB, outcomes: list[Order]
 ) -> None:
     goes_on, execute = threading.Event(), dynamodb.batch_execute_statement

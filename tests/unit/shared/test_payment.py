@@ -27,21 +27,14 @@ def find(provider: payment.PaymentProvider, order_id: UUID) -> Receipt | None:
 
 def test_an_order_that_is_charged_again_is_the_same_payment_also_after_a_restart(provider: SimulatedProvider) -> None:
     order_id = uuid4()
-
-    receipt = charge(provider, order_id)
-
-    assert UUID(receipt.payment_id)
-    assert receipt == charge(provider, order_id) == charge(SimulatedProvider(delay_seconds=0), order_id)
-    assert receipt != charge(provider)
-
-
-def test_a_charge_is_found(provider: SimulatedProvider) -> None:
-    order_id = uuid4()
     assert find(provider, order_id) is None
 
     receipt = charge(provider, order_id)
 
-    assert find(provider, order_id) == receipt
+    assert UUID(receipt.payment_id)
+    assert receipt == find(provider, order_id) == charge(provider, order_id)
+    assert receipt == charge(SimulatedProvider(delay_seconds=0), order_id)
+    assert receipt != charge(provider)
 
 
 def test_a_total_of_402_is_declined(provider: SimulatedProvider) -> None:
