@@ -360,6 +360,18 @@ def test_an_order_whose_outcome_dynamodb_refuses_does_not_stay_at_the_head(
     assert log_lines(log)[-1]["reason"] == "DynamoDB refuses its outcome: ValidationError"
 
 
+def test_an_order_that_cannot_be_postponed_either_stays_as_it_is_and_is_logged(
+    table: OrderTable, dynamodb: FailingDynamoDB, log: StringIO
+) -> None:
+    order = table.create(a_due_order())
+    dynamodb.errors[order.order_id] = ["ValidationError"] * 2
+
+    assert recover() == {"recovered": 0, "deferred": 0, "failed": 1}
+    assert table.get(order.order_id) == order
+    refusals = "DynamoDB refuses its outcome: ValidationError; it is not postponed: ValidationError"
+    assert log_lines(log)[-1]["reason"] == refusals
+
+
 @pytest.mark.filterwarnings("ignore:No application metrics")  # a run that fails so early has none
 def test_a_table_that_is_unavailable_fails_the_run(dynamodb: FailingDynamoDB) -> None:
     throttled = refusal("ThrottlingException", "Query")
