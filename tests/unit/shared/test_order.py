@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Any, Self
 from uuid import UUID
@@ -176,7 +176,8 @@ def test_an_order_costs_its_items_to_the_cent_and_stays_the_same_in_the_table_an
     assert NewOrder.model_validate({name: shown[name] for name in NewOrder.model_fields}) == new_order
 
 
-times = st.datetimes(min_value=datetime(1000, 1, 2), max_value=datetime(9999, 12, 30), timezones=st.timezones())  # noqa: DTZ001
+brasilia = timezone(timedelta(hours=-3))
+times = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.sampled_from([UTC, brasilia]))  # noqa: DTZ001
 
 
 @given(times)
