@@ -403,6 +403,7 @@ def test_the_log_tells_the_order_and_its_request_but_not_the_customer(
         assert (line["level"], line["order_id"]) == ("INFO", response.body["order_id"])
         assert line["trace_id"] == response.body["trace_id"] == "1-5759e988-bd862e3fe1be46a994272793"
         assert line["correlation_id"] == "r-1"
+        assert 0 <= line["stored_at_ms"] - line["received_at_ms"] < 10_000
     assert responses[0].body["customer_id"] not in log.getvalue()
 
 
