@@ -107,14 +107,14 @@ def test_one_failing_payment_of_a_thousand_costs_its_neighbours_nothing(
 def test_a_provider_that_hangs_defers_its_order_and_keeps_nobody_waiting(
     dynamodb: FailingDynamoDB, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch, log: StringIO
 ) -> None:
-    monkeypatch.setattr(settlement, "PROVIDER_TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr(settlement, "PROVIDER_TIMEOUT_SECONDS", 0.5)
     hanging, other = an_order(), an_order()
     provider.hangs = {hanging.order_id}
 
     assert deliver(hanging, other) == []
     assert dynamodb.calls == [[other.order_id], [hanging.order_id]]
     assert statuses(hanging, other) == ["PENDING", "PROCESSED"]
-    assert "no answer within 0.3 s" in log.getvalue()
+    assert "no answer within 0.5 s" in log.getvalue()
 
 
 @pytest.mark.parametrize("mock", [MagicMock, AsyncMock])
