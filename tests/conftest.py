@@ -1,7 +1,6 @@
 """What every test runs in: the functions' environment, and no way to AWS."""
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,13 +41,12 @@ settings.register_profile("no-deadline", deadline=None)
 settings.load_profile("no-deadline")
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--picture", type=Path, metavar="FILE", help="save the README's picture of the order page")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not config.getoption("picture"):
-        items[:] = [item for item in items if "_picture_" not in item.name]
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give one worker of `npm test` all files that share the running service, and any other file as a whole."""
+    sharing = {item.path for item in items if "service" in getattr(item, "fixturenames", ())}
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("service" if item.path in sharing else str(item.path)))
 
 
 @pytest.fixture

@@ -126,14 +126,6 @@ def test_every_powertools_feature_is_in_its_file() -> None:
         assert links(page)[0].startswith("https://docs.aws.amazon.com/powertools/python/latest/")
 
 
-def test_every_log_line_that_is_explained_is_logged() -> None:
-    sources = "".join(source.read_text() for source in SOURCES)
-    messages = [code(row[0])[0] for row in rows(ROOT / "docs/tracing.md") if row[1] in {"INFO", "WARNING", "ERROR"}]
-
-    assert len(messages) > 10
-    assert [message for message in messages if f'"{message}"' not in sources] == []
-
-
 def test_every_metric_is_explained() -> None:
     metrics = [
         name for row in rows(ROOT / "docs/tracing.md") if row[1] in {"count", "seconds"} for name in code(row[0])
@@ -143,15 +135,16 @@ def test_every_metric_is_explained() -> None:
 
 
 def test_every_log_line_is_explained() -> None:
-    explained = [code(row[0])[0] for row in rows(ROOT / "docs/tracing.md") if code(row[0])]
-    calls = [
-        call for source in SOURCES for call in ast.walk(ast.parse(source.read_text())) if isinstance(call, ast.Call)
-    ]
-    logged = [
+    explained = {code(row[0])[0] for row in rows(ROOT / "docs/tracing.md") if row[1] in {"INFO", "WARNING", "ERROR"}}
+    trees = [ast.parse(source.read_text()) for source in SOURCES]
+    texts = {node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    logged = {
         call.args[0].value
-        for call in calls
-        if ast.unparse(call.func).startswith("logger.") and call.args and isinstance(call.args[0], ast.Constant)
-    ]
+        for tree in trees
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call) and ast.unparse(call.func).startswith("logger.")
+        if call.args and isinstance(call.args[0], ast.Constant)
+    }
 
     assert len(logged) > 5
-    assert [message for message in logged if message not in explained] == []
+    assert logged <= explained <= texts

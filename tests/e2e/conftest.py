@@ -160,9 +160,9 @@ def npm_start(*options: str, start: Callable[..., Service] = Service) -> Iterato
             assert service.lines[-1] == ENDED
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def service() -> Iterator[Service]:
-    """The service that the tests of this folder share."""
+    """The service that the tests of this folder share. One that disturbs it starts its `own`."""
     with npm_start() as running:
         yield running
 

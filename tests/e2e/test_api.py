@@ -63,13 +63,6 @@ def test_a_cookie_of_another_page_on_this_machine_does_no_harm(service: Service)
     assert requests.post(service.orders_url, json=VALID, headers=headers, timeout=ANSWER_SECONDS).status_code == 201
 
 
-@pytest.mark.parametrize("order_id", ["0b5c0a4e-8f64-4b6e-9f34-3a6f5a1a9c55", "a%00b"])
-def test_an_unknown_order_is_not_found(service: Service, order_id: str) -> None:
-    response = requests.get(f"{service.orders_url}/{order_id}", timeout=ANSWER_SECONDS)
-
-    assert (response.status_code, response.headers["Content-Type"]) == (404, "application/problem+json")
-
-
 @pytest.mark.parametrize(("path", "method", "allowed"), [("", "GET", "POST"), ("/1", "DELETE", "GET")])
 def test_another_method_is_not_allowed(service: Service, path: str, method: str, allowed: str) -> None:
     response = requests.request(method, f"{service.orders_url}{path}", timeout=ANSWER_SECONDS)

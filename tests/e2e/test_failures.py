@@ -26,23 +26,25 @@ def kill(service: Service, command: str) -> list[str]:
 
 
 def test_whatever_is_killed_the_next_start_settles_what_was_under_way(tmp_path: Path) -> None:
-    provider = LocalProvider(tmp_path)
-    database = ("--database", str(tmp_path))
+    folder = tmp_path / "João's orders"  # Java finds it in the locale of the local run alone
+    folder.mkdir()
+    provider = LocalProvider(folder)
     order_ids: list[str] = []
-    for killed in ("npm start", "local.start", "ServerRunner"):
-        with npm_start(*database) as service:
+    for killed in ("local.start", "ServerRunner"):
+        with npm_start("--database", str(folder)) as service:
             order_ids += [service.create() for _ in range(5)]
 
             assert kill(service, killed) == []
 
     assert service.process.returncode == 1
     assert service.lines[-1] == "DynamoDB Local has ended by itself."
-    with npm_start(*database) as service:
+    with npm_start("--database", str(folder)) as service:
         provider.is_to_crash = True  # a function, right after it has charged
         order_ids += [service.create() for _ in range(5)]
 
         assert_all_settled(service, order_ids)
 
+        assert kill(service, "npm start") == []
     assert not provider.is_to_crash
     provider.ledger.read()
     assert provider.ledger.charges == dict.fromkeys(order_ids, 1)

@@ -1,98 +1,55 @@
-"""The service on the emulator of AWS: deployed, removed, asked for an order, and looked into."""
+"""The service on the emulator of AWS: what an operator runs, and what there is then."""
 
 import json
-import os
-import signal
 import subprocess
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
-from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pytest
-import requests
-from botocore.exceptions import ClientError
-
-from bench.lambda_.package import THIS_MACHINE, packaging_alone
-from local.xray import LocalXRay
+from bench.lambda_.package import THIS_MACHINE
 from tests.e2e.deploy.emulator import Emulator
-from tests.waiting import eventually
-from tools.local_run import xray_client
 from tools.repository import ROOT
 from tools.trace.xray import Traces
 
+if TYPE_CHECKING:
+    from mypy_boto3_xray import XRayClient
+
 NAME = "order-processor-dev"
 PARAMETERS = ["--param", THIS_MACHINE, "--param", "access_logs=true", "--param", "trace_all_orders=false"]
-COMMAND_SECONDS, SEGMENT_SECONDS = 300, 0.5
-POLL_SECONDS = 0.25  # the API key allows 6 requests a second
+COMMAND_SECONDS = 300
 
 
 def npm_run(emulator: Emulator, script: str, *options: str) -> str:
     """Run a script of package.json against the emulator, as an operator would; returns what it printed."""
-    alone = packaging_alone() if script == "deploy" else nullcontext()
-    with (
-        alone,
-        subprocess.Popen(
-            ["npm", "run", "--silent", script, "--", *options],
-            cwd=ROOT,
-            env=emulator.environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            process_group=0,
-        ) as npm,
-    ):
-        try:
-            output, _ = npm.communicate(timeout=COMMAND_SECONDS)
-        except subprocess.TimeoutExpired as hung:
-            pytest.fail(f"npm run {script} did not end: {hung.output!r}")
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(npm.pid, signal.SIGKILL)
-    assert npm.returncode == 0, output
-    return output
+    ended = subprocess.run(
+        ["npm", "run", "--silent", script, "--", *options],
+        cwd=ROOT,
+        env=emulator.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=COMMAND_SECONDS,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout
+    return ended.stdout
 
 
-@contextmanager
-def segments_of_lambda(xray: LocalXRay) -> Iterator[None]:
-    """Send the segments of the functions themselves, which Lambda sends: a function sends its subsegments only."""
-    is_over, started_at = threading.Event(), datetime.now(UTC)
-    client = xray_client(xray.endpoint_url)
-    traces = Traces(client, is_local=True)
+class EmulatorTraces(Traces):
+    """The traces in the local X-Ray, each with the segment of the function itself, which Lambda sends on AWS."""
 
-    def send() -> None:
-        while not is_over.wait(SEGMENT_SECONDS):
-            ids = [
-                trace["Id"]
-                for trace in client.get_trace_summaries(StartTime=started_at, EndTime=datetime.now(UTC))[
-                    "TraceSummaries"
-                ]
-            ]
-            for trace_id in ids:
-                documents = traces.read(trace_id)
-                known = {document["id"] for document in documents}
-                for part in documents:
-                    if part.get("type") == "subsegment" and part["parent_id"] not in known:
-                        segment = {name: part[name] for name in ("trace_id", "start_time", "end_time")}
-                        segment |= {"id": part["parent_id"], "name": "function", "origin": "AWS::Lambda::Function"}
-                        client.put_trace_segments(TraceSegmentDocuments=[json.dumps(segment)])
+    def __init__(self, client: "XRayClient") -> None:
+        super().__init__(client, is_local=True)
 
-    thread = threading.Thread(target=send)
-    thread.start()
-    try:
-        yield
-    finally:
-        is_over.set()
-        thread.join()
-
-
-def settled(client: requests.Session, url: str) -> dict[str, Any]:
-    """Wait until an order is settled, or for so long that something is wrong, and return it."""
-    with suppress(AssertionError):  # the caller has more to say about it
-        eventually(lambda: client.get(url, timeout=30).json()["status"] != "PENDING", poll_seconds=POLL_SECONDS)
-    return dict(client.get(url, timeout=30).json())
+    def read(self, trace_id: str) -> list[dict[str, Any]]:
+        """Read the documents, and add the segments that their subsegments belong to."""
+        documents = super().read(trace_id)
+        known = {document["id"] for document in documents}
+        parts = [part for part in documents if part.get("type") == "subsegment" and part["parent_id"] not in known]
+        return documents + [
+            {name: part[name] for name in ("trace_id", "start_time", "end_time")}
+            | {"id": part["parent_id"], "name": "function", "origin": "AWS::Lambda::Function"}
+            for part in parts
+        ]
 
 
 def inventory(emulator: Emulator) -> dict[str, list[Any]]:
@@ -117,26 +74,6 @@ def inventory(emulator: Emulator) -> dict[str, list[Any]]:
     }
 
 
-def role_of(function: str) -> str:
-    return f"{NAME}-{function}-us-east-1-lambdaRole"
-
-
-def is_refused(emulator: Emulator, role: str, service: str, method: str, arguments: dict[str, Any]) -> bool:
-    try:
-        getattr(emulator.client(service, role), method)(**arguments)
-    except ClientError as error:
-        return error.response["Error"]["Code"] in {"AccessDenied", "AccessDeniedException"}
-    return False
-
-
-def let_the_administrator_take(emulator: Emulator, role: str) -> None:
-    """Add him to those who may assume a role, where serverless.yml has Lambda alone."""
-    iam = emulator.client("iam")
-    policy = iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"]
-    policy["Statement"].append({"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"})
-    iam.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(policy))
-
-
 def allow_what_only_the_emulator_asks_for(emulator: Emulator) -> None:
     """Let the functions that settle orders call BatchExecuteStatement.
 
@@ -146,4 +83,5 @@ def allow_what_only_the_emulator_asks_for(emulator: Emulator) -> None:
     statement = {"Effect": "Allow", "Action": "dynamodb:BatchExecuteStatement", "Resource": "*"}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     for function in ("processPayment", "recoverOrders"):
-        emulator.client("iam").put_role_policy(RoleName=role_of(function), PolicyName="emulator", PolicyDocument=policy)
+        role = f"{NAME}-{function}-us-east-1-lambdaRole"
+        emulator.client("iam").put_role_policy(RoleName=role, PolicyName="emulator", PolicyDocument=policy)

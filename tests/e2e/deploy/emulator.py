@@ -1,6 +1,5 @@
 """AWS on this machine, for the deployment: ministack, an emulator that needs no Docker."""
 
-import time
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,34 +10,31 @@ from local.child_process import ChildProcess
 from local.environment import packaging_environment
 from local.ports import free_port
 from local.xray import LocalXRay
-from tests.e2e.deploy.account import AccountXRay
 from tests.own_environment import tool
+from tests.waiting import eventually
 
 REQUIREMENT = "ministack==1.5.33"  # it needs an older botocore than the functions have
 ADMINISTRATOR = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-START_SECONDS = 60
 
 
 class Emulator:
     """A running ministack, which checks every call of a function against the role of that function."""
 
-    def __init__(self, folder: Path, xray: LocalXRay, account: AccountXRay) -> None:
+    def __init__(self, folder: Path, xray: LocalXRay) -> None:
         self.port = free_port()
         self.endpoint_url = f"http://127.0.0.1:{self.port}"
         self._folder = folder
-        self._xray, self._account = xray, account  # ministack has none
+        self._xray = xray  # ministack has none
         self._log = folder / "ministack.log"
 
-    def client(self, service: str, role: str | None = None) -> Any:  # noqa: ANN401  # stubs need a literal name
-        """A client of one of its services: the administrator's, or one with a role, which has to trust him."""
+    def client(self, service: str) -> Any:  # noqa: ANN401  # stubs need a literal name
+        """A client of one of its services, the administrator's."""
         create: Any = boto3.client
-        credentials = self._credentials(role) if role else ADMINISTRATOR
-        names = {name.lower(): value for name, value in credentials.items()}
-        return create(service, endpoint_url=self.endpoint_url, **names)
+        return create(service, endpoint_url=self.endpoint_url)
 
     def environment(self) -> dict[str, str]:
         """What makes it AWS for a command."""
-        return packaging_environment(self.port) | ADMINISTRATOR | {"AWS_ENDPOINT_URL_XRAY": self._account.endpoint_url}
+        return packaging_environment(self.port) | ADMINISTRATOR | {"AWS_ENDPOINT_URL_XRAY": self._xray.endpoint_url}
 
     def log(self) -> str:
         """What it and the functions said last."""
@@ -58,25 +54,17 @@ class Emulator:
         }
         with self._log.open("wb") as log:
             self._process = ChildProcess([str(ministack)], output=log, environment=own_environment, folder=self._folder)
-        deadline = time.monotonic() + START_SECONDS
-        while not self._answers():
-            if self._process.has_ended() or time.monotonic() > deadline:
-                self._process.kill()
-                raise RuntimeError(f"ministack did not start: {self.log()}")
-            time.sleep(0.1)
+        try:
+            eventually(lambda: self._answers() or self._process.has_ended())
+            assert not self._process.has_ended()
+        except AssertionError as error:
+            self._process.kill()
+            error.add_note(self.log())
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
         self._process.stop()
-
-    def _credentials(self, role: str) -> dict[str, str]:
-        arn = self.client("iam").get_role(RoleName=role)["Role"]["Arn"]
-        granted = self.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
-        return {
-            "AWS_ACCESS_KEY_ID": granted["AccessKeyId"],
-            "AWS_SECRET_ACCESS_KEY": granted["SecretAccessKey"],
-            "AWS_SESSION_TOKEN": granted["SessionToken"],
-        }
 
     def _answers(self) -> bool:
         try:
