@@ -4,9 +4,8 @@ import os
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache, cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -129,9 +128,9 @@ class Service:
     def wait_for_end(self, family: dict[int, str]) -> list[str]:
         """Wait until none of the family is left, but not for ever; returns what is, having killed it."""
         self.process.wait(END_SECONDS)
-        deadline = time.monotonic() + END_SECONDS
-        while (left := family.keys() & processes().keys()) and time.monotonic() < deadline:
-            time.sleep(0.1)
+        with suppress(AssertionError):
+            eventually(lambda: not family.keys() & processes().keys(), END_SECONDS)
+        left = family.keys() & processes().keys()
         for pid in left:
             os.kill(pid, signal.SIGKILL)
         self._reader.join(END_SECONDS)

@@ -23,6 +23,20 @@ from tests.e2e.conftest import ANSWER_SECONDS, Service
 API = schemathesis.openapi.from_dict(DOCUMENT)
 CREATE = DOCUMENT["paths"]["/orders"]["post"]
 
+ITEMS = st.fixed_dictionaries(
+    {
+        "sku": st.text("KB75 \u00e9\u4e16\U0001f600\"\\'", min_size=1, max_size=8),
+        "quantity": st.integers(1, 10_000),
+        "unit_price": st.decimals("0.01", "9999999999.99", places=2).map(str) | st.integers(1, 10**10 - 1),
+    }
+)
+ORDERS = st.fixed_dictionaries(
+    {
+        "customer_id": st.text("cdeABC019._-", min_size=1, max_size=64),
+        "items": st.lists(ITEMS, min_size=1, max_size=3),
+    },
+    optional={"currency": st.sampled_from(["BRL", "USD"])},
+)
 # What JSON's readers stumble over.
 SNIPPETS = [
     *(b'"', b"{", b"}", b"[", b"]", b":", b",", b"\\", b"\x00", b"\xff", b"\xef\xbb\xbf", b"\\ud800", b"\\u0000"),
@@ -33,7 +47,7 @@ EDITS = st.lists(
     st.tuples(st.floats(0, 1), st.integers(0, 6), st.sampled_from(SNIPPETS) | st.binary(max_size=3)), max_size=2
 )
 KEYS = st.sampled_from([b"k-1", b"k-2", b"", b"x" * 255, b"x" * 256, b"\xe9", b"a b", b"a\tb"])
-TRACES = st.sampled_from([b"Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1", b"Root=;Parent=x;Sampled=?", b"\xe9"])
+TRACES = st.sampled_from([b"Root=1-5759e988-000000000000000000000000;Sampled=1", b"Root=;Parent=x;Sampled=?", b"\xe9"])
 
 
 def spoil(order: dict[str, Any], edits: Sequence[tuple[float, int, bytes]]) -> bytes:
@@ -100,8 +114,7 @@ def test_what_the_document_allows_and_forbids(  # noqa: PLR0913
 
 def test_spoilt_orders(service: Service) -> None:
     headers = st.fixed_dictionaries({}, optional={"Idempotency-Key": KEYS, "X-Amzn-Trace-Id": TRACES})
-    orders = API["/orders"]["POST"].as_strategy().map(lambda case: case.body)
-    bodies = st.builds(spoil, orders, st.just([]) | EDITS) | st.binary(max_size=40)
+    bodies = st.builds(spoil, ORDERS, st.just([]) | EDITS) | st.binary(max_size=40)
 
     def send(request: tuple[dict[str, bytes], bytes]) -> requests.Response:
         own_headers, body = request

@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 from threading import Thread
@@ -15,7 +14,7 @@ import pytest
 from local.ports import free_port
 from tests.builders import VALID
 from tests.e2e.command import Ended
-from tests.e2e.conftest import Service, npm_start
+from tests.e2e.conftest import Service
 from tools.repository import ROOT
 
 SLS = str(ROOT / "node_modules" / ".bin" / "sls")
@@ -97,36 +96,37 @@ def sls(shell: dict[str, str], folder: Path) -> Sls:
     return run
 
 
-@pytest.fixture(scope="module")
-def offline(shell: dict[str, str], folder: Path) -> Iterator[Service]:
-    """The service as `sls offline start` starts it."""
-    command = (SLS, "offline", "start", "--stage", "dev", "--aws-profile", "of-work")
-    with npm_start(start=partial(Service, command=command, folder=folder, environment=shell)) as running:
-        yield running
+def test_sls_offline_start_is_npm_start(service: Service, sls: Sls) -> None:
+    ports = ("--page-port", str(free_port()), "--httpPort", service.port)
+
+    refused = sls("offline", "start", "--stage", "dev", "--aws-profile", "of-work", *ports)
+
+    assert (refused.code, refused.stdout) == (1, "")
+    assert refused.stderr.startswith(f"Port {service.port} is in use: ")
 
 
-def test_sls_offline_start_starts_the_local_run(offline: Service) -> None:
-    order = offline.settled(offline.create())
+def test_sls_offline_refuses_what_the_local_run_does_not_have(sls: Sls) -> None:
+    refused = sls("offline", "--stage=prod")
 
-    assert order["status"] == "PROCESSED"
-    assert offline.greeting[0] == f"The order page: {offline.page_url}".rstrip("/")
+    assert refused.code == 2
+    assert "npm start --: error: " in refused.stderr
 
 
-def test_sls_invoke_local_asks_the_local_run(offline: Service, sls: Sls) -> None:
+def test_sls_invoke_local_asks_the_local_run(service: Service, sls: Sls) -> None:
     data = json.dumps(REQUEST)
 
-    invoked = sls("invoke", "local", "-f", "createOrder", "--lambda-port", offline.lambda_port, "--data", data)
+    invoked = sls("invoke", "local", "-f", "createOrder", "--lambda-port", service.lambda_port, "--data", data)
 
     response = json.loads(invoked.stdout)
     assert (invoked.code, response["statusCode"]) == (0, 201)
-    assert offline.settled(json.loads(response["body"])["order_id"])["status"] == "PROCESSED"
+    assert service.settled(json.loads(response["body"])["order_id"])["status"] == "PROCESSED"
 
 
-def test_sls_dynamodb_start_has_nothing_to_do(offline: Service, sls: Sls) -> None:
-    started = sls("dynamodb", "start", "--dynamodb-port", offline.dynamodb_port)
+def test_sls_dynamodb_start_has_nothing_to_do(service: Service, sls: Sls) -> None:
+    started = sls("dynamodb", "start", "--dynamodb-port", service.dynamodb_port)
 
     assert started == Ended(
-        0, f"The local run has DynamoDB Local on port {offline.dynamodb_port}, with its tables.\n", ""
+        0, f"The local run has DynamoDB Local on port {service.dynamodb_port}, with its tables.\n", ""
     )
 
 
@@ -137,10 +137,3 @@ def test_without_a_local_run_it_says_what_to_start(sls: Sls, command: str) -> No
     refused = sls(*command.split(), "--lambda-port", port, "--dynamodb-port", port)
 
     assert refused == Ended(1, "", f"No local run answers on port {port}: start it with `npm start`.\n")
-
-
-def test_sls_offline_refuses_what_the_local_run_does_not_have(sls: Sls) -> None:
-    refused = sls("offline", "--stage=prod")
-
-    assert refused.code == 2
-    assert "npm start --: error: " in refused.stderr
