@@ -3,6 +3,7 @@
 set -eu
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
+trap 'exit 130' INT TERM
 git ls-files --cached --others --exclude-standard | tar -cf - -T - | tar -xf - -C "$copy"
 cd "$copy"
 name=$(basename "$1" .py)
