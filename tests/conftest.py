@@ -41,14 +41,6 @@ settings.register_profile("no-deadline", deadline=None)
 settings.load_profile("no-deadline")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give one worker of `npm test` all files that share the running service, and any other file as a whole."""
-    sharing = {item.path for item in items if "service" in getattr(item, "fixturenames", ())}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("service" if item.path in sharing else str(item.path)))
-
-
 @pytest.fixture
 def provider(monkeypatch: pytest.MonkeyPatch) -> "FakeProvider":
     """The payment provider that the functions ask."""
