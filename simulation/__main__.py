@@ -20,6 +20,7 @@ from tools.command import run
 
 SEEDS = 1_000_000
 ORDERS_PER_WORLD = 5_000
+SIGNALS = {signal.SIGINT, signal.SIGTERM}
 ALL_OCCURS_IN = 100_000  # orders; a smaller run may leave something out
 
 
@@ -48,17 +49,20 @@ def _run_worlds(settings: Settings, orders: int, seed: int) -> Iterator[Outcome]
     """Run worlds, one on each processor, until all orders came to their end or a promise was broken."""
     shares = [min(ORDERS_PER_WORLD, orders - start) for start in range(0, orders, ORDERS_PER_WORLD)]
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as processes:
+        # The processes inherit that these are blocked. This one takes them, and ends the others.
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         worlds = [
             processes.submit(run_world, settings, share, f"{seed}/{number}") for number, share in enumerate(shares)
         ]
         try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             for world in worlds:
                 yield world.result()
                 if world.result().broken:
                     break
-        finally:  # also on Ctrl-C
+        finally:
             for process in active_children():
-                process.terminate()
+                process.kill()
 
 
 def show(results: Results, options: argparse.Namespace) -> int:
