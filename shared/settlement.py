@@ -49,15 +49,15 @@ class Settlement:
         self._schedule = RetrySchedule(timedelta(seconds=deadline_seconds))
         self._writer = OutcomeWriter(orders, seconds_left)
         self._segments = SegmentSender(xray, orders.name)
-        self._under_way: dict[UUID, asyncio.Task[Order]] = {}
+        self._under_way: dict[UUID, asyncio.Task[None]] = {}
 
     @property
     def is_cut_off(self) -> bool:
         """Whether the connection to DynamoDB has failed, so that no outcome will be recorded."""
         return self._writer.outage is not None
 
-    async def attempt(self, order: Order, queued_at: float) -> Order:
-        """Try to pay for an order, record the outcome, and return the order as it is stored now: settled or deferred.
+    async def attempt(self, order: Order, queued_at: float) -> None:
+        """Try to pay for an order, and record that it is settled or deferred.
 
         An order that comes again meanwhile is charged once. `queued_at` is when it began to wait, in epoch seconds.
 
@@ -70,7 +70,7 @@ class Settlement:
         if order_id not in self._under_way:
             self._under_way[order_id] = asyncio.create_task(self._attempt(order, queued_at))
             self._under_way[order_id].add_done_callback(lambda _: self._under_way.pop(order_id))
-        return await self._under_way[order_id]
+        await self._under_way[order_id]
 
     def close(self) -> None:
         """Close the writer, publish the last metrics and send the last trace segments. Call once, at the end."""
@@ -79,7 +79,7 @@ class Settlement:
         metrics.add_metric(name=Metric.PAYMENTS_DECLINED, unit=MetricUnit.Count, value=declined)
         self._segments.close()
 
-    async def _attempt(self, order: Order, queued_at: float) -> Order:
+    async def _attempt(self, order: Order, queued_at: float) -> None:
         attempt = Attempt(order, queued_at)
         try:
             outcome = await self._pay(order, attempt)
@@ -92,7 +92,6 @@ class Settlement:
         attempt.recorded(stored)
         self._segments.add(attempt)
         self._report(attempt, stored, is_ours=stored.attempt_id == outcome.attempt_id)
-        return stored
 
     async def _pay(self, order: Order, attempt: Attempt) -> Order:
         """Try to pay, and return the order with the outcome: processed, declined or deferred."""

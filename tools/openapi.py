@@ -33,8 +33,8 @@ def document() -> dict[str, Any]:
     _update_schemas(document["components"]["schemas"])
     create, get = document["paths"]["/orders"]["post"], document["paths"]["/orders/{order_id}"]["get"]
     create["requestBody"]["content"]["application/json"]["example"] = NEW_ORDER
-    placed = Order.place(NewOrder.model_validate(NEW_ORDER)).model_dump(mode="json")
-    content = {name: placed[name] for name in (*NewOrder.model_fields, "total")}
+    placed = Order.place(NewOrder.model_validate(NEW_ORDER)).model_dump(mode="json", exclude_none=True)
+    content = {name: placed[name] for name in (*NewOrder.model_fields, "total") if name in placed}
     for response in (create["responses"]["201"], get["responses"]["200"]):
         for example in response["content"]["application/json"]["examples"].values():
             example["value"] |= content

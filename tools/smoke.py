@@ -121,7 +121,8 @@ def _local(options: argparse.Namespace) -> Target:
         requests.get(url, timeout=REQUEST_SECONDS)
     except requests.ConnectionError:
         raise no_local_run(options.port) from None
-    return Target(url, {}, Traces(xray_client(f"http://127.0.0.1:{options.xray_port}"), is_local=True))
+    headers = {"x-api-key": options.api_key} if options.api_key else {}
+    return Target(url, headers, Traces(xray_client(f"http://127.0.0.1:{options.xray_port}"), is_local=True))
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
@@ -130,6 +131,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--url", help="the API's address, if it is not the stack's own (a custom domain)")
     parser.add_argument("--wait", type=float, default=60, metavar="SECONDS", help="for payment and trace (default: 60)")
     parser.add_argument("--port", type=int, default=API_PORT, help="of the local API (default: %(default)s)")
+    parser.add_argument("--api-key", metavar="KEY", help="of a local run that asks for one")
     parser.add_argument("--xray-port", type=int, default=XRAY_PORT, help="of the local X-Ray (default: %(default)s)")
     return parser.parse_args(arguments)
 

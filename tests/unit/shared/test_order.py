@@ -208,7 +208,7 @@ def test_a_new_order_is_pending_and_in_the_index_of_what_waits(now: datetime) ->
     order = Order.place(new_order, UUID(int=7), "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1")
 
     assert order.model_dump(exclude_none=True) == {
-        **new_order.model_dump(),
+        **new_order.model_dump(exclude_none=True),
         "order_id": UUID(int=7),
         "status": Status.PENDING,
         "created_at": now,
