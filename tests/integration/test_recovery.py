@@ -18,9 +18,7 @@ from tests.integration.test_order_flow import pending, status
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-
 pytestmark = pytest.mark.usefixtures("provider")
-
 
 TEN_MINUTES = timedelta(minutes=10)
 
@@ -55,26 +53,6 @@ def test_hundreds_of_orders_of_many_pages_are_settled_and_the_one_that_is_unread
 
 def in_bucket(bucket: str, order: Order) -> Order:
     return order.model_copy(update={"order_id": UUID(bucket + order.order_id.hex[1:])})
-
-
-def test_an_order_whose_payment_fails_is_tried_again_when_it_is_due_and_not_before(
-    client: "DynamoDBClient", orders: OrderTable, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    order = orders.create(an_order_of_age(TEN_MINUTES))
-    provider.unavailable = {order.order_id}
-    now = clock.now
-    ways = []
-    for seconds in (0, 29, 31, 60, 92):  # due 30 s after the first attempt, 60 s after the second
-        monkeypatch.setattr(clock, "now", lambda seconds=seconds: now() + timedelta(seconds=seconds))
-        ways.append(recover()["deferred"])
-    provider.unavailable.clear()
-    monkeypatch.setattr(clock, "now", lambda: now() + timedelta(seconds=92 + 121))
-
-    assert ways == [1, 0, 1, 0, 1]
-    assert recover() == {"recovered": 1, "deferred": 0, "failed": 0}
-    settled = orders.get(order.order_id)
-    assert (settled.status, settled.attempts, settled.due_at) == (Status.PROCESSED, 3, None)
-    assert pending(client, orders) == 0
 
 
 def test_an_order_that_the_stream_delivers_after_its_recovery_stays_as_it_is(

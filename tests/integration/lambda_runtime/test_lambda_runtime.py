@@ -1,15 +1,14 @@
 """The local Lambda runtime, as serverless-offline uses it: one launcher for each instance of a function."""
 
 import json
-import os
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from local.lambda_.instance import MOST_AT_WORK, answer
-from local.lambda_.launcher import WARM_UP
 from local.lambda_.runtime import Runtime
 from tests.integration.lambda_runtime.conftest import FUNCTIONS, Service, Start
 from tests.waiting import eventually
@@ -27,23 +26,6 @@ def test_a_function_has_its_environment_its_timeout_and_a_trace(start: Start, se
     assert segment["start_time"] <= segment["end_time"]
     assert "fault" not in segment
     eventually(lambda: "a line" in service.lines)
-
-
-def test_a_request_names_its_trace_and_decides_whether_it_is_sampled(start: Start, service: Service) -> None:
-    ask, root = start("show"), "Root=1-5759e988-bd862e3fe1be46a994272793"
-
-    unsampled = ask({"headers": {"X-Amzn-Trace-Id": f"{root};Sampled=0"}})
-    sampled = ask({"headers": {"x-amzn-trace-id": root}})
-
-    assert unsampled["header"].split(";")[::2] == [root, "Sampled=0"]
-    assert sampled["header"].split(";")[::2] == [root, "Sampled=1"]
-    assert not [each for each in service.segments(sampled["header"]) if each["id"] in unsampled["header"]]
-    assert unsampled["process"] == sampled["process"]
-
-
-@pytest.mark.parametrize(("name", "event"), [("show", WARM_UP), ("answer_nothing", {})])
-def test_a_warm_up_and_a_handler_that_returns_nothing_are_answered(start: Start, name: str, event: object) -> None:
-    assert start(name)(event) == {}
 
 
 def test_a_handler_that_fails_is_answered_its_error_and_its_segment_is_a_fault(start: Start, service: Service) -> None:
@@ -95,14 +77,18 @@ def test_a_line_stays_whole_however_many_instances_print(start: Start, service: 
     assert service.lines.count("a whole line") == 8 * 2_000
 
 
-def test_each_instance_has_a_process_and_ten_of_a_function_work_at_the_same_time(
-    start: Start,
+def test_saved_code_is_in_force_at_once_and_an_invocation_under_way_ends_with_the_code_of_before(
+    start: Start, service: Service, tmp_path: Path
 ) -> None:
-    asks = [start("work") for _ in range(25)]
+    busy, idle, end = start("tell"), start("tell"), tmp_path / "end"
+    with ThreadPoolExecutor() as clients:
+        under_way = clients.submit(busy, str(end))
+        eventually(lambda: f"told to wait for {end}" in service.lines)
 
-    with ThreadPoolExecutor(len(asks)) as clients:
-        works = list(clients.map(lambda ask: ask(), asks))
+        for code in "12":
+            service.save(FUNCTIONS.replace('{"code": "0"}', f'{{"code": "{code}"}}'))
+            assert idle("/") == start("tell")("/") == {"code": code}
 
-    at_work = [sum(other["began"] <= work["began"] < other["ended"] for other in works) for work in works]
-    assert 1 < max(at_work) <= MOST_AT_WORK == 10
-    assert len({work["process"] for work in works} - {os.getpid()}) == 25
+        end.touch()
+        assert under_way.result() == {"code": "0"}
+    assert busy("/") == {"code": "2"}

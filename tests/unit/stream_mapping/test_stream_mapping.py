@@ -1,36 +1,102 @@
 """The whole mapping on a stream in memory: its shards and lanes, and how it ends."""
 
-import sys
+# ruff: noqa: N803 - the arguments have AWS's names
+
 import threading
-from typing import Any
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, cast
 
 import pytest
+from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
 
-from local.stream_mapping import FunctionError, Invoke, MappingSettings
+from local.stream_mapping import FunctionError, Invoke, MappingEvent, MappingSettings, StreamMapping
 from local.stream_mapping.records import Record
-from tests.unit.stream_mapping.fake_stream import (
-    PATIENCE_SECONDS,
-    FakeFunction,
-    FakeStream,
-    numbers_of,
-    running,
-    stream_record,
-)
+from simulation.aws.stream import STREAM_ARN
+from tests.builders import Context
+from tests.unit.stream_mapping.stream_records import numbers_of, refusal, stream_record
 from tests.waiting import eventually
 
+PATIENCE_SECONDS = 5
 SLOW, FAST = "k", "c"  # of two lanes
+TWO_LANES = MappingSettings(parallelization_factor=2)
 Event = dict[str, list[Record]]
 
 
-def test_a_parent_is_processed_before_its_children_on_every_page_of_the_description() -> None:
+@dataclass
+class FakeStream:
+    """The three calls of a dynamodbstreams client. An iterator is `shard|index`."""
+
+    shards: dict[str, list[dict[str, Any]]]
+    parents: dict[str, str] = field(default_factory=dict)
+    closed: set[str] = field(default_factory=set)
+
+    def describe_stream(self, **_: str) -> dict[str, Any]:
+        shards = [{"ShardId": name, "ParentShardId": self.parents.get(name)} for name in self.shards]
+        return {"StreamDescription": {"Shards": shards}}
+
+    def get_shard_iterator(self, *, ShardId: str, **_: str) -> dict[str, Any]:
+        return {"ShardIterator": f"{ShardId}|0"}
+
+    def get_records(self, *, ShardIterator: str) -> dict[str, Any]:
+        name, index = ShardIterator.split("|")
+        if name not in self.shards:
+            raise refusal("ResourceNotFoundException")
+        page = self.shards[name][int(index) :]
+        following = {} if name in self.closed else {"NextShardIterator": f"{name}|{int(index) + len(page)}"}
+        return {"Records": page, **following}
+
+
+class FakeFunction:
+    """Remembers the records that it was invoked with; `respond` says how each invocation ends."""
+
+    def __init__(self, respond: Invoke = lambda _: None) -> None:
+        self.delivered: list[int] = []
+        self._respond = respond
+
+    def __call__(self, event: dict[str, Any], _: int) -> dict[str, Any] | None:
+        self.delivered += numbers_of(event["Records"])
+        return self._respond(event)
+
+    def wait_for(self, *numbers: int) -> None:
+        """Return when these records were delivered."""
+        eventually(lambda: set(numbers) <= set(self.delivered), PATIENCE_SECONDS, 0.001)
+
+
+@contextmanager
+def running(
+    stream: FakeStream, function: FakeFunction, settings: MappingSettings = TWO_LANES
+) -> Iterator[tuple[threading.Event, list[MappingEvent]]]:
+    """A mapping at work: what stops it, and its events."""
+    stop, events = threading.Event(), list[MappingEvent]()
+    mapping = StreamMapping(
+        settings=settings,
+        client=cast("DynamoDBStreamsClient", stream),
+        stream_arn=STREAM_ARN,
+        function_arn=Context.invoked_function_arn,
+        invoke=function,
+        on_failure=print,
+        on_event=events.append,
+        pause=lambda stop, seconds: stop.wait(min(seconds, 0.001)),
+    )
+    before = set(threading.enumerate())
+    with ThreadPoolExecutor(1) as thread:
+        run = thread.submit(mapping.run, stop)
+        try:
+            yield stop, events
+        finally:
+            stop.set()
+            run.result(PATIENCE_SECONDS)
+    assert set(threading.enumerate()) <= before
+
+
+def test_a_parent_is_processed_before_its_children() -> None:
     stream = FakeStream(
-        {
-            "child": [stream_record(4)],
-            "parent": [stream_record(2), stream_record(3)],
-            "grandparent": [stream_record(1)],
-        },
-        parents={"child": "parent", "parent": "grandparent", "grandparent": "trimmed"},
-        closed={"parent", "grandparent"},
+        {"child": [stream_record(4)], "parent": [stream_record(2), stream_record(3)], "oldest": [stream_record(1)]},
+        parents={"child": "parent", "parent": "oldest", "oldest": "trimmed"},
+        closed={"parent", "oldest"},
     )
     failures = [FunctionError("once")]
 
@@ -42,7 +108,7 @@ def test_a_parent_is_processed_before_its_children_on_every_page_of_the_descript
     with running(stream, function):
         function.wait_for(4)
 
-    assert function.delivered() == [1, 2, 3, 2, 3, 4]
+    assert function.delivered == [1, 2, 3, 2, 3, 4]
 
 
 def test_a_shard_that_vanishes_delays_no_other() -> None:
@@ -63,11 +129,11 @@ def test_a_lane_does_not_wait_for_the_invocation_of_another() -> None:
             assert goes_on.wait(PATIENCE_SECONDS)
 
     function = FakeFunction(wait_if_slow)
-    with running(stream, function, MappingSettings(parallelization_factor=2)):
+    with running(stream, function):
         function.wait_for(1, 2)
         stream.shards["one"] += [stream_record(3, SLOW), stream_record(4, FAST)]
         function.wait_for(4)
-        assert 3 not in function.delivered()
+        assert 3 not in function.delivered
         goes_on.set()
         function.wait_for(3)
 
@@ -78,37 +144,15 @@ def test_endless_retries_are_reported_with_their_lane_and_end_with_the_mapping()
     def fail(_: Event) -> None:
         raise FunctionError("always")
 
-    with running(stream, FakeFunction(fail), MappingSettings(parallelization_factor=2)) as (_, events):
+    with running(stream, FakeFunction(fail)) as (_, events):
         eventually(lambda: {event.lane for event in events} == {0, 1})
 
 
-def test_stopping_waits_for_the_invocation_under_way_and_begins_no_other() -> None:
-    stream = FakeStream({"one": [stream_record(1), stream_record(2)]})
-    function = FakeFunction(lambda event: stop.set())  # noqa: ARG005
-
-    with running(stream, function, MappingSettings(batch_size=1)) as (stop, _):
-        function.wait_for(1)
-
-    assert function.delivered() == [1]
-
-
-def without_keys(record: dict[str, Any]) -> dict[str, Any]:
+def test_an_error_of_the_mapping_itself_ends_it_and_is_raised() -> None:
+    record = stream_record(1)
     del record["dynamodb"]["Keys"]
-    return record
 
-
-@pytest.mark.parametrize(
-    ("record", "respond", "error"),
-    [
-        (without_keys(stream_record(1)), lambda _: None, KeyError),
-        (stream_record(1), lambda _: sys.exit("enough"), SystemExit),
-    ],
-    ids=["of the mapping", "not a failure of the function"],
-)
-def test_an_error_ends_the_mapping_and_is_raised(
-    record: dict[str, Any], respond: Invoke, error: type[BaseException]
-) -> None:
-    with pytest.raises(error), running(FakeStream({"one": [record]}), FakeFunction(respond)) as (stop, _):
+    with pytest.raises(KeyError), running(FakeStream({"one": [record]}), FakeFunction()) as (stop, _):
         ended_by_itself = stop.wait(PATIENCE_SECONDS)
 
     assert ended_by_itself

@@ -11,7 +11,7 @@ from local.stream_mapping.delivery import Batch, Delivery
 from local.stream_mapping.lane import Lane
 from local.stream_mapping.records import lane_of, to_lambda_record
 from simulation.aws.stream import STREAM_ARN
-from tests.unit.stream_mapping.fake_stream import numbers_of, report, stream_record
+from tests.unit.stream_mapping.stream_records import numbers_of, report, stream_record
 
 NO_RECORD = 99
 KEYS = st.sampled_from("abcdef")

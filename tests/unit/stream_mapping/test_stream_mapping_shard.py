@@ -10,7 +10,7 @@ from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
 from local.stream_mapping import MappingEvent
 from local.stream_mapping.shard import Outage, Shard
 from simulation.aws.stream import STREAM_ARN
-from tests.unit.stream_mapping.fake_stream import numbers_of, refusal, stream_record
+from tests.unit.stream_mapping.stream_records import numbers_of, refusal, stream_record
 
 
 class Client:

@@ -146,19 +146,9 @@ MEMBERS_OF_ORDER = {
 ORDERS = st.fixed_dictionaries({}, optional=MEMBERS_OF_ORDER)
 
 
-@settings(max_examples=300, derandomize=True, database=None)
+@settings(max_examples=200, derandomize=True, database=None)
 @given(order=with_one_other(VALID, MEMBERS_OF_ORDER) | ORDERS)
 def test_the_schema_is_as_strict_as_the_service(order: dict[str, Any]) -> None:
     text = json.dumps(order)
 
     assert schema("NewOrder").is_valid(json.loads(text)) == is_accepted(text)
-
-
-@pytest.mark.parametrize(("character", "in_the_schema"), [("\n", False), ("\u3164", False), ("\u200b", True)])
-def test_of_what_is_invisible_the_schema_refuses_what_all_patterns_can_express(
-    character: str, *, in_the_schema: bool
-) -> None:
-    order = {**VALID, "items": [an_item(sku=character)]}
-
-    assert not is_accepted(json.dumps(order))
-    assert schema("NewOrder").is_valid(order) is in_the_schema
