@@ -64,7 +64,6 @@ def test_a_poison_record_ends_in_the_failure_destination_and_leaves_the_others_a
 
     [failure] = failures
     assert failure["requestContext"]["condition"] == "RetryAttemptsExhausted"
-    assert failure["DDBStreamBatchInfo"]["batchSize"] == 1
 
 
 def test_fifty_concurrent_orders_of_one_key_are_one_order(client: "DynamoDBClient", orders: OrderTable) -> None:

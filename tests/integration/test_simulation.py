@@ -1,13 +1,15 @@
 """The simulation: the service keeps its promises whatever fails, and a service that is broken is found out."""
 
+# ruff: noqa: ANN401 - errors are planted in functions of many types
+
 import asyncio
 import re
 import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from threading import Thread
 from typing import Any
@@ -21,7 +23,6 @@ from shared.order_table import OrderTable, TableUnavailable, to_item
 from shared.payment import ProviderUnavailable
 from shared.retry_schedule import RetrySchedule, Step
 from shared.settlement import Settlement
-from shared.tracing import Attempt
 from simulation.aws.settings import Settings
 from simulation.aws.unreliable_dynamodb import UnreliableDynamoDB
 from simulation.world import World
@@ -34,9 +35,6 @@ ORDERS = 400
 FIXED_SEED = 7
 # A service that is broken is found within so many orders.
 MOST_ORDERS = 5_000
-NEXT_STEP = RetrySchedule.next_step
-
-Patch = pytest.MonkeyPatch
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +53,9 @@ def test_every_promise_is_kept(settings: Settings, seed: int) -> None:
     assert outcome.counts["still PENDING"] == 0
 
 
-def test_the_same_seed_gives_the_same_run_and_another_one_another(settings: Settings, monkeypatch: Patch) -> None:
+def test_the_same_seed_gives_the_same_run_and_another_one_another(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delattr(Thread, "start")  # a real thread's turn would be another in each run
 
     runs = [World(settings, 20, seed).run() for seed in ("1", "1", "2")]
@@ -82,172 +82,143 @@ def _workers(group: int) -> str:
     return subprocess.run(command, check=False, capture_output=True, text=True).stdout
 
 
-def write_unconditionally(patch: Patch) -> None:
-    def without_conditions(statement: dict[str, Any]) -> None:
-        update, _, condition = statement["Statement"].partition('"order_id"=?')
-        statement["Statement"] = f'{update}"order_id"=?'
-        if condition.endswith('"attempts"=?'):
-            del statement["Parameters"][-1]
+@dataclass(frozen=True)
+class Mistake:
+    """An error of the service: what is in the place of one of its own parts, and the promise that it breaks.
 
-    _change_statements(patch, without_conditions)
+    `world` is where the search begins: the number of one that finds the error.
+    """
 
-
-def leave_settled_orders_in_the_index(patch: Patch) -> None:
-    def without_removal(statement: dict[str, Any]) -> None:
-        statement["Statement"] = statement["Statement"].replace(' REMOVE "pending_bucket"', "")
-
-    _change_statements(patch, without_removal)
+    owner: Any
+    name: str
+    replacement: Callable[[Any], Any]  # gets the original
+    promise: str
+    world: int = 0
 
 
-def _change_statements(patch: Patch, change: Callable[[dict[str, Any]], None]) -> None:
-    update = OrderTable._update  # noqa: SLF001  # what a mistake in it would do
-
-    def changed(table: OrderTable, outcome: Order) -> Any:  # noqa: ANN401
-        statement: Any = update(table, outcome)
-        change(statement)
-        return statement
-
-    patch.setattr(OrderTable, "_update", changed)
-
-
-def never_ask_the_provider(patch: Patch) -> None:
-    _change_steps(patch, {Step.ASK_THEN_CHARGE: Step.CHARGE})
+MISTAKES = {
+    "take a throttle for an outage": Mistake(
+        outcome_writer,
+        "TableUnreachable",
+        lambda _: TableUnavailable,
+        "a failing payment does not have others charged again",
+    ),
+    "end at the deadline": Mistake(
+        retry_schedule, "CLOSING", lambda _: timedelta(), "an order that was charged is not declined", world=5
+    ),
+}
 
 
-def charge_after_the_deadline(patch: Patch) -> None:
-    _change_steps(patch, {Step.ASK_THEN_WAIT: Step.ASK_THEN_CHARGE, Step.ASK_THEN_END: Step.ASK_THEN_CHARGE})
+def mistake(owner: Any, name: str, promise: str, world: int = 0) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Plant an error: this function in place of one of the service, which it gets as its first argument."""
+
+    def planted(function: Callable[..., Any]) -> Callable[..., Any]:
+        def replacement(original: Any) -> Any:
+            return lambda *arguments, **options: function(original, *arguments, **options)
+
+        MISTAKES[function.__name__.replace("_", " ")] = Mistake(owner, name, replacement, promise, world)
+        return function
+
+    return planted
 
 
-def _change_steps(patch: Patch, changes: dict[Step, Step]) -> None:
-    def changed(schedule: RetrySchedule, order: Order, now: datetime) -> Step:
-        step = NEXT_STEP(schedule, order, now)
-        return changes.get(step, step)
-
-    patch.setattr(RetrySchedule, "next_step", changed)
-
-
-def decide_once_in_an_attempt(patch: Patch) -> None:
-    decided = WeakKeyDictionary[Any, Step]()
-
-    def next_step(schedule: RetrySchedule, order: Order, now: datetime) -> Step:
-        return decided.setdefault(asyncio.current_task(), NEXT_STEP(schedule, order, now))
-
-    patch.setattr(RetrySchedule, "next_step", next_step)
+@mistake(OrderTable, "_update", "a settled order never changes")
+def write_unconditionally(original: Any, *arguments: Any) -> Any:
+    statement = original(*arguments)
+    update, _, condition = statement["Statement"].partition('"order_id"=?')
+    if condition.endswith('"attempts"=?'):
+        del statement["Parameters"][-1]
+    return {**statement, "Statement": f'{update}"order_id"=?'}
 
 
-def end_at_the_deadline(patch: Patch) -> None:
-    patch.setattr(retry_schedule, "CLOSING", timedelta())
+@mistake(OrderTable, "_update", "a settled order is not in the index")
+def leave_settled_orders_in_the_index(original: Any, *arguments: Any) -> Any:
+    statement = original(*arguments)
+    return {**statement, "Statement": statement["Statement"].replace(' REMOVE "pending_bucket"', "")}
 
 
-def fail_the_record_of_a_failed_payment(patch: Patch) -> None:
-    pay = Settlement._pay  # noqa: SLF001  # as above
-
-    async def failing(self: Settlement, order: Order, attempt: Attempt) -> Order:
-        outcome = await pay(self, order, attempt)
-        if outcome.status is Status.PENDING:
-            raise ProviderUnavailable
-        return outcome
-
-    patch.setattr(Settlement, "_pay", failing)
+@mistake(RetrySchedule, "next_step", "no order is charged twice")
+def never_ask_the_provider(original: Any, *arguments: Any) -> Step:
+    step: Step = original(*arguments)
+    return Step.CHARGE if step is Step.ASK_THEN_CHARGE else step
 
 
-def take_a_throttle_for_an_outage(patch: Patch) -> None:
-    patch.setattr(outcome_writer, "TableUnreachable", TableUnavailable)
+@mistake(RetrySchedule, "next_step", "no charge begins after the deadline")
+def charge_after_the_deadline(original: Any, *arguments: Any) -> Step:
+    step: Step = original(*arguments)
+    return Step.ASK_THEN_CHARGE if step in {Step.ASK_THEN_WAIT, Step.ASK_THEN_END} else step
 
 
-def try_again_at_once(patch: Patch) -> None:
-    patch.setattr(RetrySchedule, "next_attempt_at", lambda _self, _order, now: now)
+_decided = WeakKeyDictionary[Any, Step]()
 
 
-def count_what_another_attempt_recorded(patch: Patch) -> None:
-    def after_attempt(self: Order, **update: object) -> Order:
-        return self.model_copy(update={"attempt_id": "1", **update})
-
-    patch.setattr(Order, "_after_attempt", after_attempt)
+@mistake(RetrySchedule, "next_step", "no charge begins after the deadline", world=5)
+def decide_once_in_an_attempt(original: Any, *arguments: Any) -> Step:
+    return _decided.setdefault(asyncio.current_task(), original(*arguments))
 
 
-def overwrite_an_order_that_is_created_again(patch: Patch) -> None:
-    def create(table: OrderTable, order: Order) -> Order:
-        table._client.put_item(TableName=table.name, Item=to_item(order))  # noqa: SLF001  # as above
-        return order
-
-    patch.setattr(OrderTable, "create", create)
-
-
-def count_an_attempt_twice(patch: Patch) -> None:
-    deferred = Order.deferred
-
-    def twice(self: Order, due_at: datetime) -> Order:
-        return deferred(self, due_at).model_copy(update={"attempts": self.attempts + 2})
-
-    patch.setattr(Order, "deferred", twice)
+@mistake(Settlement, "_pay", "an order that nothing troubles waits at most 20 s")
+async def fail_the_record_of_a_failed_payment(original: Any, *arguments: Any) -> Order:
+    outcome: Order = await original(*arguments)
+    if outcome.status is Status.PENDING:
+        raise ProviderUnavailable
+    return outcome
 
 
-def take_the_newest_first(patch: Patch) -> None:
-    due = OrderTable.due
-    patch.setattr(OrderTable, "due", lambda *arguments: iter(list(due(*arguments))[::-1]))
+@mistake(RetrySchedule, "next_attempt_at", "failed attempts become rarer")
+def try_again_at_once(_original: Any, _schedule: RetrySchedule, _order: Order, now: datetime) -> datetime:
+    return now
 
 
-def read_the_first_page_only(patch: Patch) -> None:
-    query = UnreliableDynamoDB.query
-
-    def first_page(self: UnreliableDynamoDB, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401
-        answer = query(self, **arguments)
-        answer.pop("LastEvaluatedKey", None)
-        return answer
-
-    patch.setattr(UnreliableDynamoDB, "query", first_page)
+@mistake(Order, "_after_attempt", "each order is reported as settled once")
+def count_what_another_attempt_recorded(_original: Any, order: Order, **update: object) -> Order:
+    return order.model_copy(update={"attempt_id": "1", **update})
 
 
-def read_what_may_be_stale(patch: Patch) -> None:
-    read = UnreliableDynamoDB.batch_get_item
-
-    def stale(self: UnreliableDynamoDB, *, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803
-        [request] = RequestItems.values()
-        request["ConsistentRead"] = False
-        return read(self, RequestItems=RequestItems)
-
-    patch.setattr(UnreliableDynamoDB, "batch_get_item", stale)
+@mistake(OrderTable, "create", "settled order never changes|failed attempt is counted once")
+def overwrite_an_order_that_is_created_again(_original: Any, table: OrderTable, order: Order) -> Order:
+    table._client.put_item(TableName=table.name, Item=to_item(order))  # noqa: SLF001  # what a mistake in it would do
+    return order
 
 
-# `world` is where the search begins: the number of one that finds the error.
-@pytest.mark.parametrize(
-    ("break_it", "promise", "world"),
-    [
-        (write_unconditionally, "a settled order never changes", 0),
-        (leave_settled_orders_in_the_index, "a settled order is not in the index", 0),
-        (never_ask_the_provider, "no order is charged twice", 0),
-        (fail_the_record_of_a_failed_payment, "an order that nothing troubles waits at most 20 s", 0),
-        (take_a_throttle_for_an_outage, "a failing payment does not have others charged again", 0),
-        (try_again_at_once, "failed attempts become rarer", 0),
-        (count_what_another_attempt_recorded, "each order is reported as settled once", 0),
-        (overwrite_an_order_that_is_created_again, "settled order never changes|failed attempt is counted once", 0),
-        (end_at_the_deadline, "an order that was charged is not declined", 5),
-        (decide_once_in_an_attempt, "no charge begins after the deadline", 5),
-        (count_an_attempt_twice, "an attempt takes at most 6 runs", 0),
-        (take_the_newest_first, "no order waits behind one that is due a run later", 0),
-        (read_the_first_page_only, "no order waits behind one that is due a run later", 3),
-        (read_what_may_be_stale, "RecoverOrders takes only what is PENDING and due", 3),
-        (charge_after_the_deadline, "no charge begins after the deadline", 0),
-    ],
-)
+@mistake(Order, "deferred", "an attempt takes at most 6 runs")
+def count_an_attempt_twice(original: Any, order: Order, due_at: datetime) -> Any:
+    return original(order, due_at).model_copy(update={"attempts": order.attempts + 2})
+
+
+@mistake(OrderTable, "due", "no order waits behind one that is due a run later")
+def take_the_newest_first(original: Any, *arguments: Any) -> Iterator[Any]:
+    return reversed(list(original(*arguments)))
+
+
+@mistake(UnreliableDynamoDB, "query", "no order waits behind one that is due a run later", world=3)
+def read_the_first_page_only(original: Any, *arguments: Any, **request: Any) -> dict[str, Any]:
+    return {name: value for name, value in original(*arguments, **request).items() if name != "LastEvaluatedKey"}
+
+
+@mistake(UnreliableDynamoDB, "batch_get_item", "RecoverOrders takes only what is PENDING and due", world=3)
+def read_what_may_be_stale(original: Any, dynamodb: UnreliableDynamoDB, **request: Any) -> Any:
+    [of_the_table] = request["RequestItems"].values()
+    of_the_table["ConsistentRead"] = False
+    return original(dynamodb, **request)
+
+
+@pytest.mark.parametrize("planted", MISTAKES.values(), ids=MISTAKES)
 def test_a_service_that_is_broken_is_found(
-    settings: Settings, monkeypatch: Patch, break_it: Callable[[Patch], None], promise: str, world: int
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, planted: Mistake
 ) -> None:
-    break_it(monkeypatch)
+    monkeypatch.setattr(planted.owner, planted.name, planted.replacement(getattr(planted.owner, planted.name)))
 
-    assert re.search(promise, _first_broken_promise(settings, world))
+    assert re.search(planted.promise, _first_broken_promise(settings, planted.world))
 
 
 def test_every_promise_is_kept_when_many_orders_pass_their_deadline(settings: Settings) -> None:
-    outcome = World(_with_deadline(settings, seconds=300), ORDERS, str(FIXED_SEED)).run()
+    soon = replace(settings, variables={**settings.variables, "PAYMENT_DEADLINE_SECONDS": "300"})
+
+    outcome = World(soon, ORDERS, str(FIXED_SEED)).run()
 
     assert outcome.broken is None, outcome.broken
     assert outcome.counts["declined"] > ORDERS * 0.1
-
-
-def _with_deadline(settings: Settings, *, seconds: int) -> Settings:
-    return replace(settings, variables={**settings.variables, "PAYMENT_DEADLINE_SECONDS": str(seconds)})
 
 
 def _first_broken_promise(settings: Settings, first_world: int) -> str:

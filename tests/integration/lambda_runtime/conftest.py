@@ -50,9 +50,6 @@ def stop(event, context):
 
 def hang(event, context):
     while True: pass
-
-def print_lines(event, context):
-    for _ in range(2_000): print("a whole line")
 """
 NAMES = re.findall(r"def (\w+)", FUNCTIONS)
 SERVICE: dict[str, Any] = {

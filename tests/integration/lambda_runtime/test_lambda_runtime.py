@@ -67,16 +67,6 @@ def test_a_process_that_ends_or_hangs_is_answered_an_error_and_replaced(start: S
     assert [answer["errorType"] for answer in answers] == ["Runtime.ExitError"] * times
 
 
-def test_a_line_stays_whole_however_many_instances_print(start: Start, service: Service) -> None:
-    asks = [start("print_lines") for _ in range(8)]
-
-    with ThreadPoolExecutor(len(asks)) as clients:
-        list(clients.map(lambda ask: ask(), asks))
-
-    eventually(lambda: sum(line.count("a whole line") for line in service.lines) == 8 * 2_000)
-    assert service.lines.count("a whole line") == 8 * 2_000
-
-
 def test_saved_code_is_in_force_at_once_and_an_invocation_under_way_ends_with_the_code_of_before(
     start: Start, service: Service, tmp_path: Path
 ) -> None:

@@ -45,19 +45,6 @@ def test_a_process_that_is_killed_or_out_of_time_gets_no_further(virtual_time: V
     assert reached == ([0, 2, 4, 5 + DAY] if ends_at == 5 else [0, 2, 4, 6, 7 + DAY])
 
 
-def test_the_error_of_a_thread_ends_the_run(virtual_time: VirtualTime) -> None:
-    def fail() -> None:
-        virtual_time.sleep(1)
-        raise ValueError("broken")
-
-    virtual_time.start(fail)
-    virtual_time.start(lambda: virtual_time.sleep(DAY))
-
-    with pytest.raises(ValueError, match="broken"):
-        virtual_time.run()
-    assert virtual_time.now == 1
-
-
 def test_asyncio_and_its_executor_run_in_virtual_time(virtual_time: VirtualTime) -> None:
     executor, results = VirtualExecutor(virtual_time, max_workers=2), list[tuple[str, float]]()
 

@@ -74,15 +74,6 @@ def test_with_transaction_search_a_trace_is_retrieved(xray: Stubber) -> None:
     assert (traces.read(TRACE_ID), traces.source) == ([{"id": "a"}, {"id": "b"}], "Transaction Search")
 
 
-def test_a_retrieval_that_fails_says_so(xray: Stubber) -> None:
-    traces = account(xray, "CloudWatchLogs")
-    xray.add_response("start_trace_retrieval", {"RetrievalToken": "token"})
-    xray.add_response("list_retrieved_traces", retrieved("FAILED"))
-
-    with pytest.raises(CommandFailed, match="Transaction Search cannot retrieve the trace: FAILED"):
-        traces.read(TRACE_ID)
-
-
 def test_a_missing_permission_is_named(xray: Stubber, cloudwatch: Stubber, logs: CloudWatchLogs) -> None:
     xray.add_client_error("get_trace_segment_destination", "AccessDeniedException")
     cloudwatch.add_client_error("filter_log_events", "AccessDeniedException")
