@@ -1,9 +1,8 @@
 """The stream mapping on the real DynamoDB Local: its stream, and its end and return while the mapping runs."""
 
-import itertools
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 
@@ -12,64 +11,45 @@ from local.stream_mapping import MappingSettings
 from tests.integration.conftest import stream_mapping
 from tests.waiting import eventually
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
+TABLE = "changes"
+INSERTED_OR_MODIFIED = MappingSettings(
+    batch_size=4, parallelization_factor=3, filter_patterns=({"eventName": ["INSERT", "MODIFY"]},)
+)
 
-Change = tuple[str, int]
-_numbers = itertools.count(1)
 
+def test_every_wanted_change_arrives_once_and_in_its_items_order_also_after_an_outage(tmp_path: Path) -> None:
+    arrived: list[tuple[str, int]] = []
 
-class Table:
-    """A table with a stream, what is put into it, and a function that remembers the images it got, in order."""
+    def invoke(event: dict[str, Any], _: int) -> None:
+        images = [record["dynamodb"]["NewImage"] for record in event["Records"]]
+        arrived.extend((image["order_id"]["S"], int(image["version"]["N"])) for image in images)
 
-    def __init__(self, client: "DynamoDBClient") -> None:
-        self.client, self.name = client, f"changes-{next(_numbers)}"
-        self.images: list[Change] = []
+    with DynamoDBLocal(database=tmp_path) as database:
+        client = boto3.client("dynamodb", endpoint_url=database.endpoint_url)
         client.create_table(
-            TableName=self.name,
+            TableName=TABLE,
             BillingMode="PAY_PER_REQUEST",
             AttributeDefinitions=[{"AttributeName": "order_id", "AttributeType": "S"}],
             KeySchema=[{"AttributeName": "order_id", "KeyType": "HASH"}],
             StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
         )
 
-    def put(self, order_id: str, version: int) -> Change:
-        self.client.put_item(TableName=self.name, Item={"order_id": {"S": order_id}, "version": {"N": str(version)}})
-        return order_id, version
+        def put(version: int) -> list[tuple[str, int]]:
+            for order_id in "abcdef":
+                client.put_item(TableName=TABLE, Item={"order_id": {"S": order_id}, "version": {"N": str(version)}})
+            return [(order_id, version) for order_id in "abcdef"]
 
-    def invoke(self, event: dict[str, Any], _: int) -> None:
-        images = [record["dynamodb"]["NewImage"] for record in event["Records"]]
-        self.images += [(image["order_id"]["S"], int(image["version"]["N"])) for image in images]
-
-
-def test_every_wanted_change_arrives_once_and_in_its_items_order(client: "DynamoDBClient") -> None:
-    table = Table(client)
-    wanted: dict[str, Any] = {"eventName": ["INSERT", "MODIFY"]}
-    settings = MappingSettings(batch_size=4, parallelization_factor=3, filter_patterns=(wanted,))
-    before = [table.put(order_id, 1) for order_id in "abcdef"]
-
-    with stream_mapping(client, table.name, settings, table.invoke) as failures:
-        after = [table.put(order_id, version) for version in (2, 3, 4) for order_id in "abcdef"]
-        client.delete_item(TableName=table.name, Key={"order_id": {"S": "a"}})
-        last = table.put("a", 5)
-        eventually(lambda: len(table.images) >= len(before + after) + 1)
-
-    assert sorted(table.images) == sorted([*before, *after, last])
-    assert sorted(table.images, key=itemgetter(0)) == sorted(table.images)
-    assert failures == []
-
-
-def test_the_mapping_goes_on_where_it_was_when_dynamodb_local_is_killed_and_comes_back(tmp_path: Path) -> None:
-    with DynamoDBLocal(database=tmp_path) as database:
-        client = boto3.client("dynamodb", endpoint_url=database.endpoint_url)
-        table = Table(client)
-        changes = [table.put(order_id, 1) for order_id in "abcdef"]
-
-        with stream_mapping(client, table.name, MappingSettings(parallelization_factor=2), table.invoke):
-            eventually(lambda: len(table.images) == len(changes))
+        changes = put(1)
+        with stream_mapping(client, TABLE, INSERTED_OR_MODIFIED, invoke) as failures:
+            changes += put(2)
+            client.delete_item(TableName=TABLE, Key={"order_id": {"S": "a"}})
+            changes += put(3)
+            eventually(lambda: len(arrived) >= len(changes))
             database.kill()
             database.start()
-            changes += [table.put(order_id, 2) for order_id in "abcdef"]
-            eventually(lambda: len(table.images) >= len(changes))
+            changes += put(4)
+            eventually(lambda: len(arrived) >= len(changes))
 
-    assert sorted(table.images) == sorted(changes)
+    assert sorted(arrived) == sorted(changes)
+    assert sorted(arrived, key=itemgetter(0)) == sorted(arrived)
+    assert failures == []

@@ -1,39 +1,41 @@
-"""The local Lambda runtime at work, with functions that a test can tell what to do."""
+"""The local Lambda runtime, as serverless-offline uses it: one launcher for each instance of a function."""
 
 import json
 import os
 import re
-import socket
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import IO, Any, cast
 
 import pytest
 
 from local.lambda_.function_processes import FunctionProcesses
-from local.lambda_.instance import HEADER_VARIABLE
+from local.lambda_.instance import HEADER_VARIABLE, MOST_AT_WORK, answer
+from local.lambda_.runtime import Runtime
+from local.ports import free_port
+from tests.waiting import eventually
 from tools.repository import ROOT
 
 LIMIT_SECONDS = 30
 SAVED_AT = 1_767_225_600 * 10**9
-FUNCTIONS = f"""
+FUNCTIONS = """
 import os, time
 
 def show(event, context):
     print("a line")
-    return {{
+    return {
         "event": event,
-        "process": os.getpid(),
         "variable": os.environ["VARIABLE"],
-        "header": os.environ["{HEADER_VARIABLE}"],
         "name": context.function_name,
         "request_id": context.aws_request_id,
         "remaining": context.get_remaining_time_in_millis(),
-    }}
+    }
 
 def fail(event, context): raise ValueError("no")
 
@@ -42,11 +44,11 @@ def end(event, context): os._exit(0)
 def tell(event, context):
     if event != "/": print("told to wait for", event)
     while not os.path.exists(event): time.sleep(0.01)
-    return {{"code": "0"}}
+    return {"code": "0"}
 
 def stop(event, context):
     breakpoint()
-    return {{"stopped": False}}
+    return {"stopped": False}
 
 def hang(event, context):
     while True: pass
@@ -80,10 +82,9 @@ class Instance:
 
 @dataclass
 class Service:
-    """The functions in a folder, their processes, what they print, and the X-Ray daemon that they send segments to."""
+    """The functions in a folder, their processes, and what they print."""
 
     folder: Path
-    daemon: socket.socket
     lines: list[str] = field(default_factory=list)
     edits: int = 0
 
@@ -105,24 +106,15 @@ class Service:
             self.processes.check()
             time.sleep(0.01)
 
-    def segments(self, header: str) -> list[dict[str, Any]]:
-        """Receive the segments up to that of the invocation with this trace header."""
-        segments: list[dict[str, Any]] = []
-        while not segments or segments[-1]["id"] not in header:
-            segments.append(json.loads(self.daemon.recv(65_535).decode().partition("\n")[2]))
-        return segments
-
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with socket.socket(type=socket.SOCK_DGRAM) as daemon, pytest.MonkeyPatch.context() as environment:
-        daemon.bind(("127.0.0.1", 0))
-        daemon.settimeout(LIMIT_SECONDS)
-        environment.setenv("AWS_XRAY_DAEMON_ADDRESS", f"127.0.0.1:{daemon.getsockname()[1]}")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_XRAY_DAEMON_ADDRESS", f"127.0.0.1:{free_port()}")  # where nobody listens
         environment.setenv("PYTHONPATH", str(ROOT))
         environment.setenv(HEADER_VARIABLE, "")  # each invocation sets it
         environment.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
-        service = Service(tmp_path_factory.mktemp("repository"), daemon)
+        service = Service(tmp_path_factory.mktemp("repository"))
         try:
             service.processes.wait_until_it_listens(threading.Event())
             yield service
@@ -143,3 +135,65 @@ def start(service: Service) -> Iterator[Callable[[str], Instance]]:
     for instance in started:
         instance.launcher.kill()
         instance.launcher.communicate()
+
+
+def test_a_function_has_its_environment_and_its_timeout(start: Start, service: Service) -> None:
+    answer = start("show")({"some": "event"})
+
+    assert answer["event"] == {"some": "event"}
+    assert (answer["name"], answer["request_id"], answer["variable"]) == ("the-show", "r-1", "its own")
+    assert 15_000 < answer["remaining"] <= 20_000
+    eventually(lambda: "a line" in service.lines)
+
+
+def test_a_handler_that_fails_is_answered_its_error(start: Start, service: Service) -> None:
+    assert start("fail")() == {"errorType": "ValueError", "errorMessage": "no"}
+    eventually(lambda: "ValueError: no" in service.lines)
+
+
+def test_a_breakpoint_without_a_debugger_says_what_to_do(start: Start, service: Service) -> None:
+    assert start("stop")() == {"stopped": False}
+
+    line = FUNCTIONS[: FUNCTIONS.index("breakpoint()")].count("\n") + 1
+    said = f"example.py:{line}: breakpoint() needs a debugger: `npm start -- --debug stop`."
+    eventually(lambda: said in service.lines)
+
+
+@pytest.mark.usefixtures("service")
+@pytest.mark.parametrize(("debugging", "runs"), [({"is_schedule_off": True}, 1), ({}, 2)])
+def test_while_a_function_is_debugged_no_schedule_starts_one(debugging: dict[str, Any], runs: int) -> None:
+    events: list[object] = []
+    function = {"name": "f", "memorySize": 1, "timeout": 1, **debugging}
+    runtime = SimpleNamespace(function=function, handler=lambda event, _: events.append(event))
+
+    for event in ({"source": "aws.events"}, {}):
+        line = json.dumps({"event": event, "context": {"awsRequestId": "r-1"}}).encode()
+        assert answer(cast("Runtime", runtime), line) == b'{"__offline_payload__": {}}\n'
+
+    assert len(events) == runs
+
+
+@pytest.mark.parametrize(("name", "times"), [("end", MOST_AT_WORK + 1), ("hang", 2)])
+def test_a_process_that_ends_or_hangs_is_answered_an_error_and_replaced(start: Start, name: str, times: int) -> None:
+    ask = start(name)
+
+    answers = [ask() for _ in range(times)]
+
+    assert [answer["errorType"] for answer in answers] == ["Runtime.ExitError"] * times
+
+
+def test_saved_code_is_in_force_at_once_and_an_invocation_under_way_ends_with_the_code_of_before(
+    start: Start, service: Service, tmp_path: Path
+) -> None:
+    busy, idle, end = start("tell"), start("tell"), tmp_path / "end"
+    with ThreadPoolExecutor() as clients:
+        under_way = clients.submit(busy, str(end))
+        eventually(lambda: f"told to wait for {end}" in service.lines)
+
+        for code in "12":
+            service.save(FUNCTIONS.replace('{"code": "0"}', f'{{"code": "{code}"}}'))
+            assert idle("/") == start("tell")("/") == {"code": code}
+
+        end.touch()
+        assert under_way.result() == {"code": "0"}
+    assert busy("/") == {"code": "2"}
