@@ -188,7 +188,7 @@ def count_an_attempt_twice(original: Any, order: Order, due_at: datetime) -> Any
 
 @mistake(OrderTable, "due", "no order waits behind one that is due a run later")
 def take_the_newest_first(original: Any, *arguments: Any) -> Iterator[Any]:
-    return reversed(list(original(*arguments)))
+    return iter(list(original(*arguments))[::-1])
 
 
 @mistake(UnreliableDynamoDB, "query", "no order waits behind one that is due a run later", world=3)
