@@ -27,7 +27,8 @@ ALL_OCCURS_IN = 100_000  # orders; a smaller run may leave something out
 def main() -> int:
     """Simulate, and show the counts; 1 if a promise was broken."""
     options = _options()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends it as Ctrl-C does
+    for number in SIGNALS:  # a shell may have set it to ignore Ctrl-C
+        signal.signal(number, signal.default_int_handler)
     results: list[Results] = []
     failed = run(lambda: results.append(_simulate(options.orders, options.seed)))
     return failed or show(results[0], options)

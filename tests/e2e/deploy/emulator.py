@@ -1,8 +1,5 @@
 """AWS on this machine, for the deployment: ministack, an emulator that needs no Docker."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,12 +10,10 @@ from local.child_process import ChildProcess
 from local.environment import packaging_environment
 from local.ports import free_port
 from local.xray import LocalXRay
+from tests.own_environment import tool
 from tests.waiting import eventually
-from tools.repository import ROOT
 
-REQUIREMENT = "ministack==1.5.33"  # it needs an older botocore than the functions have, so it has its own environment
-TOOLS = ROOT / ".tools"
-INSTALL_SECONDS = 300
+REQUIREMENT = "ministack==1.5.33"  # it needs an older botocore than the functions have
 ADMINISTRATOR = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
 
@@ -46,9 +41,7 @@ class Emulator:
         return self._log.read_text(errors="replace")[-5000:]
 
     def __enter__(self) -> Self:
-        folders = {"UV_TOOL_DIR": str(TOOLS), "UV_TOOL_BIN_DIR": str(TOOLS / "bin")}
-        command = ["uv", "tool", "install", "--quiet", "--python", sys.executable, REQUIREMENT]
-        subprocess.run(command, env=os.environ | folders, timeout=INSTALL_SECONDS, check=True)
+        ministack = tool(REQUIREMENT)
         # Nothing of our environment: the functions inherit it, and would not miss what serverless.yml forgets.
         own_environment = {
             "PATH": "/usr/bin:/bin",
@@ -60,9 +53,7 @@ class Emulator:
             "AWS_XRAY_DAEMON_ADDRESS": self._xray.daemon_address,
         }
         with self._log.open("wb") as log:
-            self._process = ChildProcess(
-                [str(TOOLS / "bin" / "ministack")], output=log, environment=own_environment, folder=self._folder
-            )
+            self._process = ChildProcess([str(ministack)], output=log, environment=own_environment, folder=self._folder)
         try:
             eventually(lambda: self._answers() or self._process.has_ended())
             assert not self._process.has_ended()
