@@ -14,7 +14,7 @@ import boto3
 import requests
 
 from local.dynamodb import DynamoDBLocal
-from local.page.deliveries import BATCHES, Deliveries
+from local.page.deliveries import BATCHES, STREAM_HOURS, Deliveries
 from local.page.payment_provider import LocalProvider, Mood
 from local.page.table_watch import CLIENT, OrderRow, TableWatch
 from local.stream_mapping import Invoke
@@ -94,7 +94,8 @@ class Actions:
         """Deliver an order's stream record once more; without an id the last batch."""
         what = "record of this order" if order_id else "last batch"
         if not self.deliveries.deliver_again(order_id):
-            raise Refused(f"The {what} is not among the last {BATCHES} batches that this run delivered.")
+            known = f"among the last {BATCHES} batches that this run delivered"
+            raise Refused(f"The {what} is not {known}, or the stream has trimmed it after {STREAM_HOURS} hours.")
         return f"The {what} was delivered once more."
 
     def recover(self, _: str) -> str:
@@ -102,8 +103,9 @@ class Actions:
         return f"RecoverOrders: {', '.join(f'{count} {name}' for name, count in result.items())}."
 
     def clock(self, hours: str) -> str:
-        """Let hours pass for the orders that wait, and for the payment provider's memory."""
+        """Let hours pass for the orders that wait, the stream's records and the payment provider's memory."""
         passed = timedelta(hours=int(hours))
+        self.deliveries.move_on(int(hours))  # before the provider forgets: a record that is trimmed charges nothing
         self.provider.ledger.move_on(passed.total_seconds())
         client, moved = boto3.client("dynamodb", config=CLIENT), 0
         updates: Any = [self._earlier(row, passed) for row in self.watch.rows() if row.status == "PENDING"]
