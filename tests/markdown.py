@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from tools.repository import ROOT
@@ -14,14 +13,6 @@ _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _CODE = re.compile(r"`[^`]+`")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class Command:
-    """A command of a console block, and the lines that it is shown to print."""
-
-    text: str
-    output: list[str]
 
 
 def documents() -> list[Path]:
@@ -66,9 +57,9 @@ def rows(document: Path) -> list[list[str]]:
     return [row for row in cells if not set("".join(row)) <= set("- ")]
 
 
-def commands(document: Path) -> Iterator[Command]:
-    """The commands of the console blocks."""
+def commands(document: Path) -> Iterator[tuple[str, list[str]]]:
+    """The commands of the console blocks, each with the lines that it is shown to print."""
     for block in blocks(document, "console"):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             text, *output = part.splitlines()
-            yield Command(text, [line for line in output if line])
+            yield text, [line for line in output if line]

@@ -9,12 +9,11 @@ import pytest
 
 from shared.observability import Metric
 from tests.markdown import README as ENGLISH
-from tests.markdown import anchors, blocks, code, commands, documents, headings, links, prose, rows
+from tests.markdown import anchors, blocks, code, documents, headings, links, prose, rows
 from tools.repository import ROOT
 
 PORTUGUESE = ROOT / "README.pt-BR.md"
 SOURCES = [*ROOT.glob("functions/*.py"), *ROOT.glob("shared/*.py")]
-MOST_LINES = 150
 NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
 NPM = re.compile(r"(?:`|\$ )(?:npm (?:run )?([a-z][a-z0-9:]*)|(test:[a-z0-9]+)`)")
 
@@ -54,11 +53,6 @@ def test_every_npm_command_is_a_script(document: Path) -> None:
     assert shown - scripts.keys() == set()
 
 
-@pytest.mark.parametrize("document", [ENGLISH, PORTUGUESE], ids=name)
-def test_a_readme_has_two_pages(document: Path) -> None:
-    assert len(document.read_text().splitlines()) <= MOST_LINES
-
-
 @pytest.mark.parametrize("language", ["mermaid", "console", "python"])
 def test_both_readmes_show_the_same_code_and_commands(language: str) -> None:
     assert blocks(PORTUGUESE, language) == blocks(ENGLISH, language)
@@ -90,13 +84,6 @@ def test_the_layout_names_folders_and_files_that_exist() -> None:
         assert (ROOT / line.split()[0]).exists(), line
 
 
-def test_every_command_of_the_readme_is_a_script_or_is_run_by_a_test() -> None:
-    """tests/e2e/test_readme.py runs the requests."""
-    others = [command.text for command in commands(ENGLISH) if not re.match(r"npm |(sleep \d; )?curl ", command.text)]
-
-    assert others == []
-
-
 def test_the_code_in_the_readme_is_the_code() -> None:
     (shown,) = blocks(ENGLISH, "python")
     heading, _, lines = shown.partition("\n")
@@ -117,13 +104,10 @@ def test_every_failure_names_a_test_that_exists(failure: list[str]) -> None:
 
 def test_every_powertools_feature_is_in_its_file() -> None:
     document = ROOT / "docs/powertools.md"
-    features = [row for row in rows(document) if links(row[2])]
 
-    assert len(features) > 10
-    for feature, _, file, page in features:
+    for feature, _, file, _ in (row for row in rows(document) if links(row[2])):
         text = (document.parent / links(file)[0]).read_text()
         assert all(word in text for word in code(feature)), feature
-        assert links(page)[0].startswith("https://docs.aws.amazon.com/powertools/python/latest/")
 
 
 def test_every_metric_is_explained() -> None:

@@ -16,6 +16,7 @@ from tests.markdown import blocks
 from tools.repository import ROOT
 
 ORDER_ID = uuid4()
+CHARGE: Any = {"order_id": ORDER_ID, "amount": Decimal("699.80"), "currency": "BRL"}
 
 
 class HTTPError(Exception):
@@ -51,12 +52,8 @@ def adapter(request_: AsyncMock, monkeypatch: pytest.MonkeyPatch) -> PaymentProv
     return adapter
 
 
-def charge(adapter: PaymentProvider) -> Receipt:
-    return asyncio.run(adapter.charge(order_id=ORDER_ID, amount=Decimal("699.80"), currency="BRL"))
-
-
 def test_a_charge_carries_the_order_id_as_idempotency_key(adapter: PaymentProvider, request_: AsyncMock) -> None:
-    assert charge(adapter) == Receipt("payment-1")
+    assert asyncio.run(adapter.charge(**CHARGE)) == Receipt("payment-1")
 
     request_.assert_called_once_with(
         "POST",
@@ -80,17 +77,15 @@ def test_what_fails_is_declined_or_unavailable_and_quotes_nobody(
 ) -> None:
     request_.side_effect = [answer, answer]
 
-    with pytest.raises(error) as charged:
-        charge(adapter)
-    with pytest.raises(error):
-        asyncio.run(adapter.find(ORDER_ID))
-
-    assert "customer-42" not in str(charged.value)
+    for call in (adapter.charge(**CHARGE), adapter.find(ORDER_ID)):
+        with pytest.raises(error, check=lambda raised: "customer-42" not in str(raised)):
+            asyncio.run(call)
 
 
-def test_an_order_is_found_if_it_was_charged(adapter: PaymentProvider, request_: AsyncMock) -> None:
-    assert asyncio.run(adapter.find(ORDER_ID)) == Receipt("payment-1")
+@pytest.mark.parametrize(("answer", "found"), [(an_answer(200, id="1"), Receipt("1")), (an_answer(404), None)])
+def test_an_order_is_found_if_it_was_charged(
+    adapter: PaymentProvider, request_: AsyncMock, answer: object, found: Receipt | None
+) -> None:
+    request_.return_value = answer
 
-    request_.return_value = an_answer(404)
-
-    assert asyncio.run(adapter.find(ORDER_ID)) is None
+    assert asyncio.run(adapter.find(ORDER_ID)) == found

@@ -14,12 +14,12 @@ from typing import IO, TYPE_CHECKING, Any, cast
 import boto3
 import pytest
 import requests
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, sync_playwright
 
 from local import serverless_yml
 from local.ports import free_port
 from tests.builders import HOSTILE_SHELL, VALID, an_item
-from tests.e2e.page.browser import open_browser
+from tests.e2e.page.browser import find_browser
 from tests.waiting import eventually
 from tools.repository import ROOT
 
@@ -62,6 +62,7 @@ class Service:
         self.base_url = f"http://127.0.0.1:{self.port}"
         self.orders_url = f"{self.base_url}/orders"
         self.page_url = f"http://127.0.0.1:{self.page_port}/"
+        self.headers: dict[str, str] = {}  # of its requests
         self.lines: list[str] = []
         self.greeting: list[str] = []
         self.process = subprocess.Popen(
@@ -86,21 +87,18 @@ class Service:
     def create(self, total: str = "699.80") -> str:
         """Create an order of one article at a price; returns the order's id."""
         body = {**VALID, "items": [an_item(quantity=1, unit_price=total)]}
-        created = requests.post(self.orders_url, json=body, timeout=ANSWER_SECONDS)
+        created = requests.post(self.orders_url, json=body, headers=self.headers, timeout=ANSWER_SECONDS)
         assert created.status_code == 201, created.text
         return str(created.json()["order_id"])
 
     def order(self, order_id: str) -> dict[str, Any]:
         """Return an order, as the API shows it."""
-        return dict(requests.get(f"{self.orders_url}/{order_id}", timeout=ANSWER_SECONDS).json())
+        url = f"{self.orders_url}/{order_id}"
+        return dict(requests.get(url, headers=self.headers, timeout=ANSWER_SECONDS).json())
 
     def settled(self, order_id: str) -> dict[str, Any]:
         """Wait until an order is no longer PENDING, and return it."""
-        try:
-            eventually(lambda: self.order(order_id)["status"] != "PENDING", SETTLE_SECONDS)
-        except AssertionError as error:
-            error.add_note(f"{self.order(order_id)}: {self.lines[-20:]}")
-            raise
+        eventually(lambda: self.order(order_id)["status"] != "PENDING", SETTLE_SECONDS)
         return self.order(order_id)
 
     @cached_property
@@ -123,9 +121,16 @@ class Service:
         """End it as a terminal does, by its process group; returns what did not end."""
         family = self.family()
         os.killpg(self.process.pid, number)
-        return self.wait_for_end(family)
+        return self._wait_for_end(family)
 
-    def wait_for_end(self, family: dict[int, str]) -> list[str]:
+    def kill(self, command: str) -> list[str]:
+        """Kill those of its processes that run a command; returns what did not end."""
+        family = self.family()
+        for pid in (pid for pid, line in family.items() if command in line):
+            os.kill(pid, signal.SIGKILL)
+        return self._wait_for_end(family)
+
+    def _wait_for_end(self, family: dict[int, str]) -> list[str]:
         """Wait until none of the family is left, but not for ever; returns what is, having killed it."""
         self.process.wait(END_SECONDS)
         with suppress(AssertionError):
@@ -164,12 +169,16 @@ def service() -> Iterator[Service]:
     """The service that the tests of this folder share. One that disturbs it starts its `own`."""
     with npm_start() as running:
         yield running
+        assert running.kill("npm start") == []  # as an editor's stop button does
 
 
 @pytest.fixture(scope="module")  # and not longer: as long as Playwright runs, this thread can run no other event loop
 def browser() -> Iterator[Browser]:
-    with open_browser() as running:
+    with sync_playwright() as playwright:
+        # Chromium refuses to run as root, as CI's containers do, in its sandbox; it opens our own page alone.
+        running = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
         yield running
+        running.close()
 
 
 @pytest.fixture(autouse=True)

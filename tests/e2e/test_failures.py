@@ -1,7 +1,5 @@
 """What was answered 201 is settled, whatever is killed meanwhile and however much comes at once."""
 
-import os
-import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,35 +14,22 @@ def assert_all_settled(service: Service, order_ids: list[str]) -> None:
     assert len({order["payment_id"] for order in orders}) == len(order_ids)
 
 
-def kill(service: Service, command: str) -> list[str]:
-    """Kill those of its processes that run a command; returns what is left of the others."""
-    family = service.family()
-    for pid, line in family.items():
-        if command in line:
-            os.kill(pid, signal.SIGKILL)
-    return service.wait_for_end(family)
-
-
 def test_whatever_is_killed_the_next_start_settles_what_was_under_way(tmp_path: Path) -> None:
     folder = tmp_path / "João's orders"  # Java finds it in the locale of the local run alone
     folder.mkdir()
     provider = LocalProvider(folder)
-    order_ids: list[str] = []
-    for killed in ("local.start", "ServerRunner"):
-        with npm_start("--database", str(folder)) as service:
-            order_ids += [service.create() for _ in range(5)]
-
-            assert kill(service, killed) == []
-
-    assert service.process.returncode == 1
-    assert service.lines[-1] == "DynamoDB Local has ended by itself."
+    with npm_start("--database", str(folder)) as service:
+        order_ids = [service.create() for _ in range(5)]
+        assert service.kill("local.start") == []
     with npm_start("--database", str(folder)) as service:
         provider.is_to_crash = True  # a function, right after it has charged
         order_ids += [service.create() for _ in range(5)]
 
         assert_all_settled(service, order_ids)
 
-        assert kill(service, "npm start") == []
+        assert service.kill("ServerRunner") == []
+    assert service.process.returncode == 1
+    assert service.lines[-1] == "DynamoDB Local has ended by itself."
     assert not provider.is_to_crash
     provider.ledger.read()
     assert provider.ledger.charges == dict.fromkeys(order_ids, 1)

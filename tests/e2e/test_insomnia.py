@@ -7,7 +7,6 @@ from typing import Any
 
 import requests
 
-from tests.builders import VALID, an_item
 from tests.e2e.conftest import ANSWER_SECONDS, Service
 from tools.repository import ROOT
 
@@ -44,17 +43,3 @@ def test_each_request_is_answered_as_its_description_says(service: Service) -> N
     answers = {name: response.json() for name, response in responses.items()}
     assert answers["req_create_order"]["order_id"] == answers["req_get_order"]["order_id"]
     assert len(answers["req_invalid_order"]["errors"]) == 3
-
-
-def test_the_orders_are_the_example_and_the_two_totals_that_fail() -> None:
-    orders = {each["_id"]: json.loads(each["body"]["text"]) for each in REQUESTS if each["body"]}
-    declined, failing = ([an_item(quantity=1, unit_price=total)] for total in ("402.00", "503.00"))
-
-    assert orders["req_create_order"] == VALID
-    assert orders["req_declined_order"] == {**VALID, "items": declined}
-    assert orders["req_failing_payment"] == {**VALID, "items": failing}
-
-
-def test_the_export_is_of_format_4_with_both_environments() -> None:
-    assert EXPORT["__export_format"] == 4
-    assert set(ENVIRONMENTS["Local"]) == set(ENVIRONMENTS["AWS"]) == {"base_url", "api_key"}

@@ -33,12 +33,12 @@ def run(command: str) -> list[str]:
 
 @pytest.mark.parametrize("document", [README, ROOT / "docs/api.md"], ids=lambda document: document.name)
 def test_every_request_is_answered_as_shown(service: Service, document: Path) -> None:
-    requests = [command for command in commands(document) if "curl " in command.text]
+    requests = [(text, output) for text, output in commands(document) if "curl " in text]
     ids: dict[str, str] = {}
     assert requests
 
-    for request in requests:
-        command = request.text.replace("http://127.0.0.1:3000", service.base_url)
+    for text, shown_output in requests:
+        command = text.replace("http://127.0.0.1:3000", service.base_url)
         for shown, real in ids.items():
             command = command.replace(shown, real)
         deadline = time.monotonic() + LIMIT_SECONDS
@@ -47,6 +47,6 @@ def test_every_request_is_answered_as_shown(service: Service, document: Path) ->
         while " -d " not in command and '"PENDING"' in "".join(output) and time.monotonic() < deadline:
             output = run(command)
 
-        ids |= zip(UUID.findall("\n".join(request.output)), UUID.findall("\n".join(output)), strict=False)
+        ids |= zip(UUID.findall("\n".join(shown_output)), UUID.findall("\n".join(output)), strict=False)
         answered = normalized(output)
-        assert [line for line in normalized(request.output) if line not in answered] == [], "\n".join(output)
+        assert [line for line in normalized(shown_output) if line not in answered] == [], "\n".join(output)

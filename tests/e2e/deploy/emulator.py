@@ -1,7 +1,8 @@
 """AWS on this machine, for the deployment: ministack, an emulator that needs no Docker."""
 
+import subprocess
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import boto3
 import requests
@@ -12,8 +13,14 @@ from local.ports import free_port
 from local.xray import LocalXRay
 from tests.own_environment import tool
 from tests.waiting import eventually
+from tools.repository import ROOT
+from tools.trace.xray import Traces
+
+if TYPE_CHECKING:
+    from mypy_boto3_xray import XRayClient
 
 REQUIREMENT = "ministack==1.5.33"  # it needs an older botocore than the functions have
+COMMAND_SECONDS = 300
 ADMINISTRATOR = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
 
@@ -35,6 +42,22 @@ class Emulator:
     def environment(self) -> dict[str, str]:
         """What makes it AWS for a command."""
         return packaging_environment(self.port) | ADMINISTRATOR | {"AWS_ENDPOINT_URL_XRAY": self._xray.endpoint_url}
+
+    def npm_run(self, script: str, *options: str) -> str:
+        """Run a script of package.json against it, as an operator would; returns what it printed."""
+        ended = subprocess.run(
+            ["npm", "run", "--silent", script, "--", *options],
+            cwd=ROOT,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stdout
+        return ended.stdout
 
     def log(self) -> str:
         """What it and the functions said last."""
@@ -71,3 +94,21 @@ class Emulator:
             return requests.get(f"{self.endpoint_url}/_ministack/health", timeout=1).ok
         except requests.RequestException:
             return False
+
+
+class EmulatorTraces(Traces):
+    """The traces in the local X-Ray, each with the segment of the function itself, which Lambda sends on AWS."""
+
+    def __init__(self, client: "XRayClient") -> None:
+        super().__init__(client, is_local=True)
+
+    def read(self, trace_id: str) -> list[dict[str, Any]]:
+        """Read the documents, and add the segments that their subsegments belong to."""
+        documents = super().read(trace_id)
+        known = {document["id"] for document in documents}
+        parts = [part for part in documents if part.get("type") == "subsegment" and part["parent_id"] not in known]
+        return documents + [
+            {name: part[name] for name in ("trace_id", "start_time", "end_time")}
+            | {"id": part["parent_id"], "name": "function", "origin": "AWS::Lambda::Function"}
+            for part in parts
+        ]

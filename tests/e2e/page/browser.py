@@ -3,13 +3,11 @@
 import http
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Service
@@ -30,15 +28,6 @@ def find_browser() -> str:
             pytrace=False,
         )
     return found[0]
-
-
-@contextmanager
-def open_browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        # Chromium refuses to run as root, as CI's containers do, in its sandbox; it opens our own page alone.
-        running = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
-        yield running
-        running.close()
 
 
 class Window:
@@ -76,6 +65,3 @@ class Window:
             answer = answered.value.json()
             if answer["status"] != http.HTTPStatus.SERVICE_UNAVAILABLE:
                 return str(answer["body"]["order_id"])
-
-    def count(self, name: str) -> int:
-        return int(self.page.locator(f"#{name}").inner_text())
