@@ -1,6 +1,9 @@
-"""The order page treats what clients send as text, refuses the pages of other sites, and is accessible."""
+"""The order page treats what clients send as text, refuses strangers, and can be used by everybody."""
 
+import http.client
 import json
+import socket
+import sys
 from typing import Literal
 
 import pytest
@@ -38,12 +41,58 @@ def test_text_from_a_client_is_never_interpreted(browser: Browser, service: Serv
     assert window.problems == []
 
 
-@pytest.mark.parametrize("headers", [{"Origin": "http://example.com"}, {"Host": "example.com"}, {"Origin": "null"}])
-@pytest.mark.parametrize(("method", "path"), [("GET", "parts"), ("POST", "actions/end")])
-def test_the_page_of_another_site_is_refused(service: Service, headers: dict[str, str], method: str, path: str) -> None:
-    refused = requests.request(method, service.page_url + path, json="", headers=headers, timeout=LIMIT_SECONDS)
+@pytest.mark.parametrize(
+    "headers",
+    [{"Origin": "http://example.com"}, {"Host": "example.com"}, {"Host": "example.com:80"}, {"Origin": "null"}],
+)
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/"), ("GET", "/parts"), ("GET", "/orders/x/logs"), ("POST", "/actions/end")]
+)
+def test_a_stranger_is_refused(service: Service, headers: dict[str, str], method: str, path: str) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", int(service.page_port), timeout=LIMIT_SECONDS)
+    connection.request(method, path, "{}", {"Content-Type": "application/json", **headers})
 
-    assert refused.status_code == 403
+    assert connection.getresponse().status == 403
+    connection.close()
+
+
+def test_another_sites_page_can_neither_read_nor_act(browser: Browser, service: Service) -> None:
+    page = browser.new_context().new_page()
+    page.route("http://example.com/", lambda route: route.fulfill(body="<!doctype html>", content_type="text/html"))
+    page.goto("http://example.com/")
+
+    outcome = page.evaluate(
+        """async (url) => {
+            const read = await fetch(url).then((answer) => answer.text(), () => "refused");
+            const acted = await fetch(url + "actions/mood", {
+                method: "POST", mode: "no-cors", body: '{"mood": "failing"}', headers: {"Content-Type": "text/plain"},
+            }).then(() => "sent", () => "refused");
+            return [read, acted];
+        }""",
+        service.page_url,
+    )
+
+    assert outcome[0] == "refused"
+    window = Window(browser, service)
+    expect(window.page.locator(".injected")).to_have_count(0)
+    page.context.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.1 is the only loopback address")
+def test_it_listens_on_127_0_0_1_alone(service: Service) -> None:
+    port = int(service.page_port)
+
+    socket.create_connection(("127.0.0.1", port), LIMIT_SECONDS).close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.2", port), LIMIT_SECONDS)
+
+
+def test_it_loads_nothing_from_elsewhere(service: Service) -> None:
+    answer = requests.get(service.page_url, timeout=LIMIT_SECONDS)
+
+    assert answer.ok
+    assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+    assert "http://" not in answer.text.replace("http://127.0.0.1", "")
 
 
 def test_axe_finds_nothing_serious_whatever_the_width_and_the_colours(browser: Browser, service: Service) -> None:
@@ -65,5 +114,24 @@ def test_axe_finds_nothing_serious_whatever_the_width_and_the_colours(browser: B
         assert serious == [], f"{width} {scheme} {json.dumps(serious, indent=1)[:3000]}"
         assert window.page.evaluate("document.documentElement.scrollWidth") <= width
 
+    window.press("End all failures")
+    window.page.context.close()
+
+
+def test_an_order_can_be_placed_and_opened_by_keyboard_alone(browser: Browser, service: Service) -> None:
+    window = Window(browser, service)
+    window.page.get_by_label("customer_id").focus()
+    window.page.keyboard.type("-keyboard")
+    window.page.keyboard.press("Enter")
+    expect(window.page.locator("#answer a")).to_contain_text("Order", timeout=SETTLE_MS)
+    window.page.locator("#answer a").focus()
+    window.page.keyboard.press("Enter")
+
+    expect(window.page.locator("#order-title")).to_be_focused()
+    expect(window.page.locator("#order")).to_contain_text("-keyboard", timeout=SETTLE_MS)
+    window.page.get_by_role("button", name="slow").focus()
+    window.page.keyboard.press("Enter")
+    window.sees(".injected", "Payment provider slow")
+    expect(window.page.get_by_role("button", name="slow")).to_be_focused()  # although it is drawn anew
     window.press("End all failures")
     window.page.context.close()

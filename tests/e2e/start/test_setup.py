@@ -59,20 +59,27 @@ def clone(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_without_python_3_13_it_says_what_to_install(clone: Path) -> None:
-    executable(clone / "bin" / "python3", "echo 3.12")
+@pytest.mark.parametrize(("version", "found"), [("3.12", "there is only 3.12"), ("", "there is none")])
+def test_without_python_3_13_it_says_what_to_install(clone: Path, version: str, found: str) -> None:
+    for name in ("python3.13", "python3", "python"):
+        executable(clone / "bin" / name, f"echo {version}")
 
     refused = node(clone, SETUP, "true", PATH=str(clone / "bin"))
 
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr == (
-        "Python 3.13 is needed, there is only 3.12: install it, for example with `uv python install 3.13`, "
+        f"Python 3.13 is needed, {found}: install it, for example with `uv python install 3.13`, "
         "`pyenv install 3.13` or `brew install python@3.13`.\n"
     )
 
 
 @pytest.mark.parametrize(
-    "folder", [".local/share/uv/python/cpython-3.13.9-linux", ".pyenv/versions/3.13.9", "brew/opt/python@3.13"]
+    "folder",
+    [
+        ".local/share/uv/python/cpython-3.13.9-linux-x86_64-gnu",
+        ".pyenv/versions/3.13.9",
+        "brew/opt/python@3.13",
+    ],
 )
 def test_python_is_found_where_uv_pyenv_and_homebrew_put_it(clone: Path, folder: str) -> None:
     executable(clone / folder / "bin" / "python3.13", f'echo 3.13; echo "$@" > {clone}/log')
@@ -85,10 +92,8 @@ def test_python_is_found_where_uv_pyenv_and_homebrew_put_it(clone: Path, folder:
 @pytest.mark.parametrize(
     ("version", "said"),
     [
-        ("20.18.3", "Node ^20.19.0 || ^22.13.0 || >=24 is needed, this is 20.18.3: "),
-        ("23.11.1", "Node ^20.19.0 || ^22.13.0 || >=24 is needed, this is 23.11.1: "),
-        ("22.13.1", "Python 3.13 is needed, "),
-        ("25.2.0", "Python 3.13 is needed, "),
+        *((version, "Node ^20.19.0 || ^22.13.0 || >=24 is needed, this is ") for version in ("20.18.3", "23.11.1")),
+        *((version, "Python 3.13 is needed, ") for version in ("20.19.0", "22.13.1", "25.2.0")),
     ],
 )
 def test_a_node_that_osls_does_not_run_on_is_refused(clone: Path, version: str, said: str) -> None:
@@ -107,13 +112,16 @@ def test_a_node_that_osls_does_not_run_on_is_refused(clone: Path, version: str, 
     [
         ("FileNotFoundError: [Errno 2] No such file", "log says why. Correct that"),
         ("npm error code ENOTFOUND", "its server cannot be reached. "),
+        ("requests.exceptions.ProxyError: Cannot connect", "its server cannot be reached. "),
         ("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed", "its server's certificate is not trusted. Set "),
         ("npm error code EACCES\nnpm error syscall mkdir\nnpm error path /home/.npm", "it: EACCES: /home/.npm. "),
+        ("[Errno 13] Permission denied: '/home/.m2'", "it: Permission denied: '/home/.m2'. Correct that"),
     ],
 )
 def test_a_step_that_fails_names_the_cause(clone: Path, printed: str, said: str) -> None:
     output = one_step(clone, before=f"printf '%s' \"{printed}\" && false")
 
+    assert output.startswith("Setting up it … \nCould not set up it: ")
     assert said in output
     assert output.endswith(", then run the same command again.\n")
     assert not (clone / "it" / ".setup").exists()  # so it is done again
@@ -131,20 +139,34 @@ def test_a_step_is_done_again_if_a_package_is_gone_or_when_it_was_interrupted(cl
     assert one_step(clone) == DONE
 
 
+def test_another_set_up_is_waited_for_but_not_what_is_left_of_one(clone: Path) -> None:
+    (clone / ".setup").mkdir()
+    lock = clone / ".setup" / "lock"
+    lock.touch()
+    os.utime(lock, (0, 0))
+    assert one_step(clone) == DONE
+
+    (clone / "it" / ".setup").unlink()
+    lock.touch()
+    with subprocess.Popen(["sh", "-c", f"sleep 1; rm {lock}"]):
+        assert one_step(clone) == f"Another set-up is at work here; waiting for it …\n{DONE}"
+
+
 def test_a_variable_that_hurts_reaches_no_command_and_any_other_one_does() -> None:
     kept = {"AWS_PROFILE": "mine", "PIP_INDEX_URL": "https://mirror/simple", "HTTPS_PROXY": "http://proxy"}
-    hostile = HOSTILE_SHELL | {"PIP_DRY_RUN": "1", "no_proxy": "mirror"}
+    hostile = HOSTILE_SHELL | {"PIP_ROOT": "/r", "PIP_DRY_RUN": "1", "no_proxy": "mirror"}
 
     printed = subprocess.run(
         [str(shutil.which("node")), str(ROOT / SETUP), "env"],
-        env=os.environ | hostile | kept,
+        cwd="/",
+        env={name: value for name, value in os.environ.items() if name != "INIT_CWD"} | hostile | kept,
         capture_output=True,
         text=True,
         check=True,
     ).stdout
 
     reached = dict(line.split("=", 1) for line in printed.splitlines() if "=" in line)
-    ours = {"PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1", "LC_ALL": "C.UTF-8"}
+    ours = {"PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1", "LC_ALL": "C.UTF-8", "INIT_CWD": "/"}
     no_proxy = dict.fromkeys(["NO_PROXY", "no_proxy"], "mirror,127.0.0.1")
     assert reached.items() >= (kept | ours | no_proxy).items()
     hurting = ("PYTHON", "POWERTOOLS_", "LOG_LEVEL", "PIP_")
