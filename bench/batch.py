@@ -13,7 +13,7 @@ from shared.order import Order
 from shared.order_table import STATEMENTS_PER_CALL, OrderTable
 
 TITLE = "A batch ÷ its payments, and the same calls to DynamoDB made bare, two at a time"
-TARGET = 1.1
+TARGET = 1.1  # at full speed; with a third of a core the CPU time of an order counts, too (docs/performance.md)
 SMALL, LARGE = 1, 1000
 SHARES = {1.0: "", 1 / 3: ", 1/3 of a core"}
 
@@ -45,7 +45,8 @@ def measure(bed: TestBed, rounds: int) -> tuple[list[Figure], dict[int, list[Ans
                     answers.append(function.invoke(stream_event(bed.create(size)), sampled=True))
             reference = median(floor[1:])
             figures.append(Figure(f"{name}{suffix}: bare", floor[1:], reference))
-            figures.append(Figure(f"{name}{suffix}", [answer.seconds for answer in answers[1:]], reference, TARGET))
+            target = TARGET if cpu == 1 else None
+            figures.append(Figure(f"{name}{suffix}", [answer.seconds for answer in answers[1:]], reference, target))
             if latency is together:
                 at_full_speed.setdefault(size, answers[1:])
         with bed.baseline("bare_calls", cpu=cpu) as bare:
