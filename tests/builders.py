@@ -79,7 +79,7 @@ def a_trace_header(*, sampled: bool) -> str:
 
 
 def a_request(method: str, path: str, body: object = None, **changes: object) -> dict[str, Any]:
-    """A proxy event of API Gateway. A body that is no text is sent as JSON."""
+    """A proxy event of API Gateway. A body that is not text is sent as JSON."""
     text = body if body is None or isinstance(body, str) else json.dumps(body)
     identity = {"apiKeyId": "caller-1", "sourceIp": "127.0.0.1"}
     context = {"requestId": "r-1", "path": f"/dev{path}", "identity": identity}

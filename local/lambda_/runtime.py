@@ -45,7 +45,7 @@ class Runtime(socketserver.ForkingUnixStreamServer):
         self.is_replaced = False
 
     def service_actions(self) -> None:
-        """End between two connections: amid one, its instance would be forked and forgotten."""
+        """End between two connections: during one, its instance would be started and then lost."""
         super().service_actions()
         if self.is_replaced:
             sys.exit()

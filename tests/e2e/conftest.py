@@ -131,7 +131,7 @@ class Service:
         return self._wait_for_end(family)
 
     def _wait_for_end(self, family: dict[int, str]) -> list[str]:
-        """Wait until none of the family is left, but not for ever; returns what is, having killed it."""
+        """Wait some seconds until none of the family is left; kill and return the processes that are."""
         self.process.wait(END_SECONDS)
         with suppress(AssertionError):
             eventually(lambda: not family.keys() & processes().keys(), END_SECONDS)

@@ -110,7 +110,7 @@ class Service:
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("AWS_XRAY_DAEMON_ADDRESS", f"127.0.0.1:{free_port()}")  # where nobody listens
+        environment.setenv("AWS_XRAY_DAEMON_ADDRESS", f"127.0.0.1:{free_port()}")  # no daemon listens there
         environment.setenv("PYTHONPATH", str(ROOT))
         environment.setenv(HEADER_VARIABLE, "")  # each invocation sets it
         environment.delenv("PYTHONDONTWRITEBYTECODE", raising=False)

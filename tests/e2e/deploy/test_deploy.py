@@ -53,7 +53,7 @@ def inventory(emulator: Emulator) -> dict[str, list[Any]]:
 def allow_what_only_the_emulator_asks_for(emulator: Emulator) -> None:
     """Let the functions that settle orders call BatchExecuteStatement.
 
-    On AWS this is no action of IAM's: dynamodb:PartiQLUpdate, which serverless.yml allows, stands for it ("IAM security
+    AWS's IAM does not have this action. It checks dynamodb:PartiQLUpdate, which serverless.yml allows ("IAM security
     policies with PartiQL for DynamoDB", Amazon DynamoDB Developer Guide).
     """
     statement = {"Effect": "Allow", "Action": "dynamodb:BatchExecuteStatement", "Resource": "*"}
