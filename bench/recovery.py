@@ -1,22 +1,17 @@
 """Measures RecoverOrders at its real share of a CPU: with a backlog of orders that are due, and with none."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
-from uuid import uuid4
 
 from bench.cost import MEGABYTES_OF_A_CPU
 from bench.lambda_.execution_environment import Answer
+from bench.memory_table import memory_table
 from bench.report import Figure
-from bench.test_bed import SAMPLED, TestBed, new_order
-from shared import clock
-from shared.order_table import to_item
+from bench.test_bed import TestBed
 
 TITLE = "RecoverOrders ÷ the payments alone, 1,000 at a time"
 ORDERS_A_SECOND = 400  # the target
 IN_FLIGHT = 1_000
-TABLE = "due-orders-only"
 MEMORY_RATIO = 1.1  # the target
 RUNS_OF_A_MONTH = 30 * 24 * 60
 FEW, BACKLOG, QUICK_BACKLOG = 1_000, 200_000, 20_000
@@ -50,17 +45,9 @@ class Recovery:
 
 def measure(bed: TestBed, rounds: int, due: int = BACKLOG) -> tuple[list[Figure], Recovery]:
     """Measure idle runs, one with few orders due, and one with a backlog that it cannot settle within its time."""
-    timeout_seconds = bed.timeout("recoverOrders")
-    cpu = min(bed.memory("recoverOrders") / MEGABYTES_OF_A_CPU, 1)
-    bed.create_table(TABLE)
-    variables = {"ORDERS_TABLE": TABLE}
-    with bed.function("recover_orders", cpu=cpu, variables=variables) as function:
-        idle = [function.invoke({}) for _ in range(5 * rounds + 1)][1:]
-        bed.put(_due_items(FEW), TABLE)
-        few = function.invoke({}, timeout_seconds=timeout_seconds)
-    bed.put(_due_items(due), TABLE)
-    with bed.function("recover_orders", cpu=cpu, variables=variables) as function:
-        backlog = function.invoke({}, timeout_seconds=timeout_seconds)
+    idle = _runs(bed, 0, 5 * rounds + 1)[1:]
+    [few] = _runs(bed, FEW)
+    [backlog] = _runs(bed, due)
     recovery = Recovery(idle, few, backlog, due, bed.memory("recoverOrders"))
     waiting = backlog.content["recovered"] / IN_FLIGHT * bed.delay_seconds
     target = IN_FLIGHT / bed.delay_seconds / ORDERS_A_SECOND
@@ -71,10 +58,11 @@ def measure(bed: TestBed, rounds: int, due: int = BACKLOG) -> tuple[list[Figure]
     ], recovery
 
 
-def _due_items(number: int) -> Iterator[dict[str, Any]]:
-    """Make orders whose payment is due, of which every twentieth is sampled: copies of two, with an id of their own."""
-    is_due = {"due_at": clock.now()}
-    templates = [to_item(new_order(sampled=sampled).model_copy(update=is_due)) for sampled in (True, False)]
-    for each in range(number):
-        order_id = str(uuid4())
-        yield templates[each % SAMPLED > 0] | {"order_id": {"S": order_id}, "pending_bucket": {"S": order_id[0]}}
+def _runs(bed: TestBed, due: int, runs: int = 1) -> list[Answer]:
+    """Run it in a new execution environment, over a table in which so many orders are due."""
+    cpu = min(bed.memory("recoverOrders") / MEGABYTES_OF_A_CPU, 1)
+    with (
+        memory_table(bed.table.name, due) as url,
+        bed.function("recover_orders", cpu=cpu, variables={"AWS_ENDPOINT_URL": url}) as function,
+    ):
+        return [function.invoke({}, timeout_seconds=bed.timeout("recoverOrders")) for _ in range(runs)]

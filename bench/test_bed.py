@@ -4,8 +4,7 @@ import json
 import os
 import platform
 import zipfile
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,7 +46,6 @@ class TestBed:
     folders: Mapping[str, Path]
     variables: Mapping[str, str]
     settings: Mapping[str, Any]
-    definition: dict[str, Any]
     table: OrderTable
     client: Any
 
@@ -78,23 +76,15 @@ class TestBed:
 
     def create(self, size: int) -> list[Order]:
         """Store new orders, of which every twentieth is sampled."""
+
+        def put(some: Sequence[Order]) -> None:
+            puts = [{"PutRequest": {"Item": to_item(order)}} for order in some]
+            self.client.batch_write_item(RequestItems={self.table.name: puts})
+
         orders = [new_order(sampled=number % SAMPLED == 0) for number in range(size)]
-        self.put(map(to_item, orders))
-        return orders
-
-    def put(self, items: Iterable[Mapping[str, Any]], table: str | None = None) -> None:
-        """Store items, in the orders table unless another one is given."""
-
-        def write(some: Sequence[Mapping[str, Any]]) -> None:
-            puts = [{"PutRequest": {"Item": item}} for item in some]
-            self.client.batch_write_item(RequestItems={table or self.table.name: puts})
-
         with ThreadPoolExecutor(WRITERS) as threads:
-            deque(threads.map(write, batched(items, PUTS_PER_CALL, strict=False)), maxlen=0)
-
-    def create_table(self, name: str) -> None:
-        """Create another table of the same kind."""
-        self.client.create_table(**self.definition | {"TableName": name})
+            list(threads.map(put, batched(orders, PUTS_PER_CALL, strict=False)))
+        return orders
 
 
 @contextmanager
@@ -120,9 +110,8 @@ def test_bed() -> Iterator[TestBed]:
         client = boto3.client("dynamodb")
         of_dev = serverless_yml.load("dev")  # prod's capacity is an AWS::NoValue
         definition = serverless_yml.orders_table_definition(of_dev)
-        bed = TestBed(zipped, folders, variables, settings, definition, table, client)
-        bed.create_table(table.name)
-        yield bed
+        client.create_table(**definition | {"TableName": table.name})
+        yield TestBed(zipped, folders, variables, settings, table, client)
 
 
 def new_order(*, sampled: bool = False) -> Order:

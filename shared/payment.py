@@ -13,7 +13,7 @@ from shared.settings import PaymentSettings
 # Two totals that let a person try the unhappy paths.
 DECLINED_TOTAL = Decimal("402.00")
 UNAVAILABLE_TOTAL = Decimal("503.00")
-REMEMBERED_CHARGES = 10_000
+REMEMBERED_CHARGES = 1_000
 
 _PAYMENTS = UUID("6f1d2f0e-3f0b-4c55-9c0d-5a8f7f5b8f10")
 

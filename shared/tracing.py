@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 HEADER_VARIABLE = "_X_AMZN_TRACE_ID"
 # "PutTraceSegments", AWS X-Ray API Reference: a call takes up to 50 documents (of up to 64 kB; ours have about 1).
 DOCUMENTS_PER_CALL = 50
-TRACED_ATTEMPTS = 3  # of an order, the first ones
+TRACED_ATTEMPTS = 3  # of an order, the first ones: X-Ray limits how much it adds to an old trace
 SEND_SECONDS = 3
 LONGEST_MESSAGE = 200
 
@@ -66,9 +66,7 @@ class Attempt:
 
     def __init__(self, order: Order, queued_at: float) -> None:
         is_sampled = TraceHeader.from_header_str(order.trace_header).sampled == 1
-        self.is_traced = (
-            is_sampled and order.attempts < TRACED_ATTEMPTS
-        )  # X-Ray limits how much it adds to an old trace
+        self.is_traced = is_sampled and order.attempts < TRACED_ATTEMPTS
         received_at_ms = clock.now_ms()
         self.fields: dict[str, Any] = fields_of(order) | {
             "queued_at_ms": min(round(queued_at * 1000), received_at_ms),

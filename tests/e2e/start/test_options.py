@@ -14,9 +14,11 @@ from urllib3 import Retry
 from local.environment import DEBUG_PORT
 from local.ports import free_port
 from tests.builders import VALID
+from tests.e2e.command import run
 from tests.e2e.conftest import ANSWER_SECONDS, ENDED, Service, npm_start
 from tests.e2e.start.debugger import Debugger
 from tests.waiting import eventually
+from tools import smoke
 from tools.repository import ROOT
 
 KEYS = ("of-one-client", "of-another")
@@ -105,6 +107,12 @@ def test_the_order_page_has_a_key(own: Service) -> None:
     )
 
     assert placed.json()["status"] == 422
+
+
+def test_the_smoke_check_passes_with_a_key(own: Service) -> None:
+    checked = run(smoke.main, "--port", own.port, "--xray-port", own.xray_port, "--api-key", KEYS[0])
+
+    assert checked.code == 0, checked
 
 
 def test_ctrl_c_amid_payments_leaves_no_process(own: Service) -> None:

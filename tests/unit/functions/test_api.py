@@ -301,7 +301,8 @@ def test_an_error_of_ours_is_logged_and_tells_nothing(
 
 def keyed(key: str, body: object = VALID, caller: str | None = "caller-1") -> Response:
     context = {"requestId": "r-1", "path": "/dev/orders", "identity": {"apiKeyId": caller}}
-    return post(body, multiValueHeaders={"idempotency-key": [key]}, requestContext=context)
+    headers = {"accept": ["*/*"], "idempotency-key": [key]}
+    return post(body, multiValueHeaders=headers, requestContext=context)
 
 
 def test_a_replayed_key_is_answered_with_the_first_order_as_it_is_now(table: OrderTable) -> None:
