@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from itertools import batched
-from statistics import median
 from typing import Any
 
 from bench.baselines.spread_latencies import latency_seconds
@@ -43,17 +42,17 @@ def measure(bed: TestBed, rounds: int) -> tuple[list[Figure], dict[int, list[Ans
                 for _ in range(rounds + 1):  # the first round warms up both, and DynamoDB Local
                     floor.append(bare.invoke({"calls": _calls(bed, bed.create(size), latency)}).seconds)
                     answers.append(function.invoke(stream_event(bed.create(size)), sampled=True))
-            reference = median(floor[1:])
-            figures.append(Figure(f"{name}{suffix}: bare", floor[1:], reference))
+            del floor[0]
+            figures.append(Figure(f"{name}{suffix}: bare", floor, floor))
             target = TARGET if cpu == 1 else None
-            figures.append(Figure(f"{name}{suffix}", [answer.seconds for answer in answers[1:]], reference, target))
+            figures.append(Figure(f"{name}{suffix}", [answer.seconds for answer in answers[1:]], floor, target))
             if latency is together:
                 at_full_speed.setdefault(size, answers[1:])
         if cpu == 1:
             with bed.baseline("bare_calls") as bare:
                 calls = [_calls(bed, bed.create(LARGE), together, 1) for _ in range(rounds)]
                 single = [bare.invoke({"calls": some}).seconds for some in calls]
-            figures.append(Figure("1,000, one to a call: bare", single, reference))
+            figures.append(Figure("1,000, one to a call: bare", single, floor))
     return figures, at_full_speed
 
 

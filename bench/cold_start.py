@@ -1,7 +1,6 @@
 """Measures a cold start: a new process, from the import of the function to its first answer."""
 
 from collections.abc import Mapping
-from statistics import median
 from typing import Any
 
 from bench.lambda_.execution_environment import ExecutionEnvironment
@@ -21,12 +20,11 @@ def measure(bed: TestBed, rounds: int) -> list[Figure]:
         least.append(_first_answer(bed.baseline("same_packages"), post_event()))
         ours.append(_first_answer(bed.function("create_order"), post_event()))
         uncompiled.append(_first_answer(bed.function("create_order", bytecode="none"), post_event()))
-    reference = median(least)
     return [
-        Figure("boto3 alone: its client, one put_item", put, reference),
-        Figure("the least function with the same packages", least, reference),
-        Figure("CreateOrder", ours, reference, TARGET),
-        Figure("CreateOrder ÷ the same without bytecode", ours, median(uncompiled), TARGET_OF_BYTECODE),
+        Figure("boto3 alone: its client, one put_item", put, least),
+        Figure("the least function with the same packages", least, least),
+        Figure("CreateOrder", ours, least, TARGET),
+        Figure("CreateOrder ÷ the same without bytecode", ours, uncompiled, TARGET_OF_BYTECODE),
     ]
 
 

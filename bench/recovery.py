@@ -52,9 +52,9 @@ def measure(bed: TestBed, rounds: int, due: int = BACKLOG) -> tuple[list[Figure]
     waiting = backlog.content["recovered"] / IN_FLIGHT * bed.delay_seconds
     target = IN_FLIGHT / bed.delay_seconds / ORDERS_A_SECOND
     return [
-        Figure("no order due: 16 reads", [answer.seconds for answer in idle], bed.delay_seconds),
-        Figure(f"{FEW:,} orders due", [few.seconds], bed.delay_seconds),
-        Figure(f"{backlog.content['recovered']:,} orders of {due:,} due", [backlog.seconds], waiting, target),
+        Figure("no order due: 16 reads", [answer.seconds for answer in idle], [bed.delay_seconds] * len(idle)),
+        Figure(f"{FEW:,} orders due", [few.seconds], [bed.delay_seconds]),
+        Figure(f"{backlog.content['recovered']:,} orders of {due:,} due", [backlog.seconds], [waiting], target),
     ], recovery
 
 

@@ -16,17 +16,20 @@ MILLISECONDS_BELOW = 0.01
 
 @dataclass(frozen=True)
 class Figure:
-    """What was measured several times, in seconds, and what its median is compared with."""
+    """What was measured several times, in seconds, and what each time is compared with: mostly what came just before.
+
+    A pair shares the machine's speed, which changes from minute to minute on many.
+    """
 
     name: str
     seconds: Sequence[float]
-    reference: float
+    references: Sequence[float]
     target: float | None = None
 
     @property
     def ratio(self) -> float:
-        """Return the median as a multiple of the reference."""
-        return median(self.seconds) / self.reference
+        """Return the median of the ratios."""
+        return median(time / reference for time, reference in zip(self.seconds, self.references, strict=True))
 
 
 def table(title: str, figures: Sequence[Figure]) -> Table:

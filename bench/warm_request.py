@@ -1,7 +1,5 @@
 """Measures how long a request takes once the function has started."""
 
-from statistics import median
-
 from bench.lambda_.execution_environment import Answer
 from bench.report import Figure
 from bench.test_bed import SAMPLED, TestBed, new_order, post_event
@@ -25,9 +23,9 @@ def measure(bed: TestBed, rounds: int) -> tuple[list[Figure], list[Answer]]:
             puts.append(put_item.invoke({"item": to_item(new_order())}).seconds)
             least.append(same_packages.invoke(post_event(), sampled=sampled).seconds)
             answers.append(create_order.invoke(post_event(), sampled=sampled))
-    reference = median(least[WARM_UP:])
+    puts, least, answers = puts[WARM_UP:], least[WARM_UP:], answers[WARM_UP:]
     return [
-        Figure("boto3 alone: one put_item", puts[WARM_UP:], reference),
-        Figure("the least function with the same packages", least[WARM_UP:], reference),
-        Figure("CreateOrder", [answer.seconds for answer in answers[WARM_UP:]], reference, TARGET),
-    ], answers[WARM_UP:]
+        Figure("boto3 alone: one put_item", puts, least),
+        Figure("the least function with the same packages", least, least),
+        Figure("CreateOrder", [answer.seconds for answer in answers], least, TARGET),
+    ], answers
