@@ -42,12 +42,12 @@ def measure(bed: TestBed, rounds: int) -> tuple[list[Figure], dict[int, list[Ans
                 for _ in range(rounds + 1):  # the first round warms up both, and DynamoDB Local
                     floor.append(bare.invoke({"calls": _calls(bed, bed.create(size), latency)}).seconds)
                     answers.append(function.invoke(stream_event(bed.create(size)), sampled=True))
-            del floor[0]
+            del floor[0], answers[0]
             figures.append(Figure(f"{name}{suffix}: bare", floor, floor))
             target = TARGET if cpu == 1 else None
-            figures.append(Figure(f"{name}{suffix}", [answer.seconds for answer in answers[1:]], floor, target))
+            figures.append(Figure(f"{name}{suffix}", [answer.seconds for answer in answers], floor, target))
             if latency is together:
-                at_full_speed.setdefault(size, answers[1:])
+                at_full_speed.setdefault(size, answers)
         if cpu == 1:
             with bed.baseline("bare_calls") as bare:
                 calls = [_calls(bed, bed.create(LARGE), together, 1) for _ in range(rounds)]

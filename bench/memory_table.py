@@ -21,15 +21,25 @@ from bench.test_bed import SAMPLED, new_order
 from shared import clock
 from shared.order_table import to_item
 from simulation.aws.memory_dynamodb import MemoryDynamoDB
+from tools.command import CommandFailed
 
 
 @contextmanager
 def memory_table(name: str, due: int) -> Iterator[str]:
-    """Serve a table with orders whose payment is due, in a process of its own; the value is its URL."""
+    """Serve a table with orders whose payment is due, in a process of its own; the value is its URL.
+
+    Raises
+    ------
+    CommandFailed
+        It did not start. Without a URL the function would ask AWS.
+    """
     command = [sys.executable, "-m", "bench.memory_table", name, str(due)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, process_group=0) as process:
-        yield cast("IO[str]", process.stdout).readline().strip()
+        url = cast("IO[str]", process.stdout).readline().strip()
+        if not url:
+            raise CommandFailed("The table in memory did not start.")
+        yield url
 
 
 def main(name: str, due: int) -> None:

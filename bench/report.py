@@ -16,9 +16,9 @@ MILLISECONDS_BELOW = 0.01
 
 @dataclass(frozen=True)
 class Figure:
-    """What was measured several times, in seconds, and what each time is compared with: mostly what came just before.
+    """What was measured several times, in seconds, and what each time is compared with: mostly one beside it.
 
-    A pair shares the machine's speed, which changes from minute to minute on many.
+    Two that are measured one after the other share the machine's speed, which on many changes from minute to minute.
     """
 
     name: str

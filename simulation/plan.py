@@ -48,8 +48,8 @@ RATES: dict[str, dict[str, float]] = {
         "deploy kills": 0.3,
     },
 }
-# In the first phase the stream is off for longer than it keeps its records, and the function is away as it comes back;
-# or RecoverOrders is off, too, until orders are due that have just come to their deadline.
+# In the first phase the stream is off for longer than it keeps its records, and the function cannot be invoked when it
+# is on again; or RecoverOrders is off, too, until orders are due that have just come to their deadline.
 STREAM_OFF, ALL_OFF, BACKLOG, AFTERMATH = "stream off", "all off", "backlog", "aftermath"
 OTHERS = [*(kind for kind in RATES if kind not in {"function away", AFTERMATH}), "calm"]
 UNDISTURBED = {"calm", "throttled"}
